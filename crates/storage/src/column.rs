@@ -1,0 +1,222 @@
+//! Column builders for rows that are mostly empty in most columns.
+//!
+//! A batch of spans fills perhaps 20 of 70 columns. A column therefore is told only about the rows that have a value;
+//! the nulls between are filled in bulk, and a column without any value shares one block of zeros with all others.
+
+use std::sync::{Arc, LazyLock};
+
+use arrow::array::{ArrayRef, BooleanArray, NullBufferBuilder, PrimitiveArray, StringViewArray, make_view, new_null_array};
+use arrow::buffer::{BooleanBuffer, Buffer, NullBuffer, ScalarBuffer};
+use arrow::datatypes::{ArrowPrimitiveType, DataType};
+
+/// Text in one buffer; equal neighbours can share their bytes.
+#[derive(Debug)]
+pub(crate) struct TextColumn {
+    views: Vec<u128>,
+    data: Vec<u8>,
+    nulls: NullBufferBuilder,
+}
+
+/// A value that a [`TextColumn`] holds already, to be repeated without copying it.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct StoredText(u128);
+
+impl StoredText {
+    /// The text, unless it is empty.
+    pub(crate) fn non_empty(self) -> Option<Self> {
+        (self.0 != 0).then_some(self)
+    }
+}
+
+/// The longest text that a view holds inline.
+const INLINE: usize = 12;
+
+impl TextColumn {
+    pub(crate) fn new() -> Self {
+        Self { views: Vec::new(), data: Vec::new(), nulls: NullBufferBuilder::new(0) }
+    }
+
+    /// Nulls up to, not including, `row`.
+    fn pad(&mut self, row: usize) {
+        let missing = row - self.views.len();
+        if missing > 0 {
+            self.views.resize(row, 0);
+            self.nulls.append_n_nulls(missing);
+        }
+    }
+
+    /// Stores text for later [`TextColumn::repeat`].
+    pub(crate) fn store(&mut self, text: &str) -> StoredText {
+        self.store_with(|data| data.extend_from_slice(text.as_bytes()))
+    }
+
+    /// Stores the UTF-8 text that `write` appends.
+    pub(crate) fn store_with(&mut self, write: impl FnOnce(&mut Vec<u8>)) -> StoredText {
+        let start = self.data.len();
+        write(&mut self.data);
+        // Requests are bounded far below 4 GiB, the reach of a view's offset.
+        let offset = u32::try_from(start).expect("a request's text is smaller than 4 GiB");
+        let view = make_view(&self.data[start..], 0, offset);
+        if self.data.len() - start <= INLINE {
+            self.data.truncate(start);
+        }
+        StoredText(view)
+    }
+
+    /// Sets `row`; rows come in ascending order.
+    pub(crate) fn set(&mut self, row: usize, text: &str) {
+        let stored = self.store(text);
+        self.repeat(row, 1, stored);
+    }
+
+    /// Sets `row` unless the text is empty.
+    pub(crate) fn set_unless_empty(&mut self, row: usize, text: &str) {
+        if !text.is_empty() {
+            self.set(row, text);
+        }
+    }
+
+    /// Sets `row` to the UTF-8 text that `write` appends, unless it appends none.
+    pub(crate) fn set_with(&mut self, row: usize, write: impl FnOnce(&mut Vec<u8>)) {
+        if let Some(stored) = self.store_with(write).non_empty() {
+            self.repeat(row, 1, stored);
+        }
+    }
+
+    /// Whether `row` has its value already.
+    pub(crate) fn has(&self, row: usize) -> bool {
+        self.views.len() > row
+    }
+
+    /// Sets `count` rows from `row` on to stored text.
+    pub(crate) fn repeat(&mut self, row: usize, count: usize, stored: StoredText) {
+        self.pad(row);
+        self.views.resize(row + count, stored.0);
+        self.nulls.append_n_non_nulls(count);
+    }
+
+    #[expect(unsafe_code, reason = "validating again what was written from &str costs as much as the decoding")]
+    pub(crate) fn finish(mut self, rows: usize) -> ArrayRef {
+        if self.views.is_empty() {
+            return null_text(rows);
+        }
+        self.pad(rows);
+        let views = ScalarBuffer::from(self.views);
+        let buffers = if self.data.is_empty() { vec![] } else { vec![Buffer::from_vec(self.data)] };
+        // SAFETY: every view was made by `make_view` from bytes that lie in `data` at its offset, written from `&str`
+        // or by the JSON writer, which copies `&str`s and ASCII; null rows hold the empty view.
+        Arc::new(unsafe { StringViewArray::new_unchecked(views, buffers, self.nulls.finish()) })
+    }
+}
+
+/// A text column without a value, over shared zeros.
+fn null_text(rows: usize) -> ArrayRef {
+    const SHARED: usize = 16 * 1024;
+    static ZEROS: LazyLock<Buffer> = LazyLock::new(|| Buffer::from_vec(vec![0u128; SHARED]));
+    static INVALID: LazyLock<BooleanBuffer> = LazyLock::new(|| BooleanBuffer::new_unset(SHARED));
+    if rows > SHARED {
+        return new_null_array(&DataType::Utf8View, rows);
+    }
+    let views = ScalarBuffer::new(ZEROS.clone(), 0, rows);
+    let nulls = NullBuffer::new(INVALID.slice(0, rows));
+    Arc::new(StringViewArray::new(views, vec![], Some(nulls)))
+}
+
+/// Numbers and times.
+#[derive(Debug)]
+pub(crate) struct NumberColumn<T: ArrowPrimitiveType> {
+    values: Vec<T::Native>,
+    nulls: NullBufferBuilder,
+}
+
+impl<T: ArrowPrimitiveType> NumberColumn<T> {
+    pub(crate) fn new() -> Self {
+        Self { values: Vec::new(), nulls: NullBufferBuilder::new(0) }
+    }
+
+    fn pad(&mut self, row: usize) {
+        let missing = row - self.values.len();
+        if missing > 0 {
+            self.values.resize(row, T::Native::default());
+            self.nulls.append_n_nulls(missing);
+        }
+    }
+
+    /// Whether `row` has its value already.
+    pub(crate) fn has(&self, row: usize) -> bool {
+        self.values.len() > row
+    }
+
+    /// Sets `row`; rows come in ascending order.
+    pub(crate) fn set(&mut self, row: usize, value: T::Native) {
+        self.pad(row);
+        self.values.push(value);
+        self.nulls.append_non_null();
+    }
+
+    /// Sets `count` rows from `row` on.
+    pub(crate) fn repeat(&mut self, row: usize, count: usize, value: T::Native) {
+        self.pad(row);
+        self.values.resize(row + count, value);
+        self.nulls.append_n_non_nulls(count);
+    }
+
+    /// The array, with the time zone or other parameters of `data_type`.
+    pub(crate) fn finish(mut self, rows: usize, data_type: &DataType) -> ArrayRef {
+        self.pad(rows);
+        let array = PrimitiveArray::<T>::new(ScalarBuffer::from(self.values), self.nulls.finish());
+        Arc::new(array.with_data_type(data_type.clone()))
+    }
+}
+
+/// Truth values; every row has one.
+#[derive(Debug, Default)]
+pub(crate) struct BoolColumn(Vec<bool>);
+
+impl BoolColumn {
+    pub(crate) fn push(&mut self, value: bool) {
+        self.0.push(value);
+    }
+
+    pub(crate) fn finish(self) -> ArrayRef {
+        Arc::new(BooleanArray::from(self.0))
+    }
+}
+
+/// Where each row's part of a flattened list ends; null for a row without one.
+#[derive(Debug)]
+pub(crate) struct ListOffsets {
+    offsets: Vec<i32>,
+    nulls: NullBufferBuilder,
+}
+
+impl ListOffsets {
+    pub(crate) fn new() -> Self {
+        Self { offsets: vec![0], nulls: NullBufferBuilder::new(0) }
+    }
+
+    /// Ends the list of `row`, whose elements reach up to `end` of the flattened elements.
+    pub(crate) fn set(&mut self, row: usize, end: usize) {
+        self.pad(row);
+        // As with text: a request is bounded far below this.
+        self.offsets.push(i32::try_from(end).expect("a request has fewer than 2^31 list elements"));
+        self.nulls.append_non_null();
+    }
+
+    fn pad(&mut self, row: usize) {
+        let rows = self.offsets.len() - 1;
+        if row > rows {
+            let last = self.offsets[rows];
+            self.offsets.resize(row + 1, last);
+            self.nulls.append_n_nulls(row - rows);
+        }
+    }
+
+    /// The list array over its flattened elements.
+    pub(crate) fn finish(mut self, rows: usize, data_type: &DataType, elements: ArrayRef) -> ArrayRef {
+        self.pad(rows);
+        let DataType::List(field) = data_type else { unreachable!("list columns have list types") };
+        let offsets = arrow::buffer::OffsetBuffer::new(self.offsets.into());
+        Arc::new(arrow::array::ListArray::new(Arc::clone(field), offsets, elements, self.nulls.finish()))
+    }
+}

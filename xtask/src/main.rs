@@ -1,1 +1,53 @@
-fn main() {}
+//! Tasks of this repository that a shell script would do badly: `cargo xtask --help`.
+//!
+//! A task sees the server as a user does, by its command line and its public ports. This crate depends on no other of
+//! the house, so that it builds in seconds and cannot share a mistake with what it proves.
+
+mod bench;
+mod crash;
+mod load;
+mod peer;
+mod process;
+mod server;
+mod sql;
+mod table;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+#[derive(Debug, Parser)]
+#[command(name = "cargo xtask", max_term_width = 110)]
+struct Cli {
+    #[command(subcommand)]
+    task: Task,
+}
+
+#[derive(Debug, Subcommand)]
+enum Task {
+    /// Kill the server again and again while it is written to, and look for what it acknowledged.
+    Crash(crash::Args),
+    /// Measure the server, and peers beside it.
+    Bench {
+        #[command(subcommand)]
+        what: bench::Bench,
+    },
+    /// Build a peer to measure against, from the Go module proxy.
+    Peer(peer::Args),
+}
+
+#[tokio::main]
+async fn main() -> ExitCode {
+    let done = match Cli::parse().task {
+        Task::Crash(args) => crash::run(args).await,
+        Task::Bench { what } => bench::run(what).await,
+        Task::Peer(args) => peer::run(args).await,
+    };
+    match done {
+        Ok(code) => code,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}

@@ -73,7 +73,9 @@ mod tests {
         for header in ["Bearer secret", "bearer secret", "BEARER  secret "] {
             assert!(check(Some("secret"), Some(header)), "{header}");
         }
-        for header in ["", "secret", "Bearer", "Bearer ", "Bearersecret", "Bearer secre", "Bearer secrets", "Basic secret"] {
+        for header in
+            ["", "secret", "Bearer", "Bearer ", "Bearersecret", "Bearer secre", "Bearer secrets", "Basic secret"]
+        {
             assert!(!check(Some("secret"), Some(header)), "{header}");
         }
         assert!(!check(Some("secret"), None));

@@ -60,7 +60,8 @@ pub(crate) async fn receive(
 
 /// The refusal of a body that is larger than `limit` as received.
 pub(crate) fn too_large(limit: usize) -> Refusal {
-    let message = format!("the request is larger than {limit} bytes, the limit (max_request_bytes); send smaller batches");
+    let message =
+        format!("the request is larger than {limit} bytes, the limit (max_request_bytes); send smaller batches");
     Refusal::new(Reason::TooLarge, message)
 }
 
@@ -90,14 +91,16 @@ mod tests {
     use crate::admission::Admission;
 
     fn pieces(pieces: &[&'static str]) -> Body {
-        let pieces: Vec<_> = pieces.iter().map(|piece| Ok::<_, Infallible>(Bytes::from_static(piece.as_bytes()))).collect();
+        let pieces: Vec<_> =
+            pieces.iter().map(|piece| Ok::<_, Infallible>(Bytes::from_static(piece.as_bytes()))).collect();
         Body::from_stream(stream::iter(pieces))
     }
 
     #[tokio::test]
     async fn pieces_are_joined_and_held() {
         let admission = Admission::new(1, 100, Gauge::noop());
-        for (sent, whole) in [(vec![], ""), (vec!["one"], "one"), (vec!["", "one", "", "two", "three"], "onetwothree")] {
+        for (sent, whole) in [(vec![], ""), (vec!["one"], "one"), (vec!["", "one", "", "two", "three"], "onetwothree")]
+        {
             let mut permit = admission.enter().unwrap();
             let received = receive(&mut pieces(&sent), 11, Duration::from_secs(5), &mut permit).await.unwrap();
             assert_eq!((received.as_ref(), permit.bytes()), (whole.as_bytes(), whole.len()));

@@ -12,7 +12,9 @@ pub(crate) enum Reason {
     UnsupportedEncoding,
     /// The request is larger than any that is accepted.
     TooLarge,
-    /// The bytes break a rule of the transport or of the compression.
+    /// The bytes are not framed as the transport demands.
+    Framing,
+    /// The body ends too early or is not what its compression demands.
     Malformed,
     /// The message breaks a rule of its format.
     Invalid,
@@ -27,11 +29,12 @@ pub(crate) enum Reason {
 }
 
 impl Reason {
-    pub(crate) const ALL: [Self; 10] = [
+    pub(crate) const ALL: [Self; 11] = [
         Self::Unauthorized,
         Self::UnsupportedFormat,
         Self::UnsupportedEncoding,
         Self::TooLarge,
+        Self::Framing,
         Self::Malformed,
         Self::Invalid,
         Self::TimedOut,
@@ -47,6 +50,7 @@ impl Reason {
             Self::UnsupportedFormat => "unsupported_format",
             Self::UnsupportedEncoding => "unsupported_encoding",
             Self::TooLarge => "too_large",
+            Self::Framing => "framing",
             Self::Malformed => "malformed",
             Self::Invalid => "invalid",
             Self::TimedOut => "timed_out",

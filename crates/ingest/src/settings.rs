@@ -99,8 +99,9 @@ impl Settings {
         }
         match self.bearer_token.as_deref() {
             Some("") => mistakes.push("bearer_token: is empty; leave it out to accept everyone".to_owned()),
-            Some(token) if !token.bytes().all(|byte| byte.is_ascii_graphic()) => mistakes
-                .push("bearer_token: must consist of visible ASCII characters, to fit into a header".to_owned()),
+            Some(token) if !token.bytes().all(|byte| byte.is_ascii_graphic()) => {
+                mistakes.push("bearer_token: must consist of visible ASCII characters, to fit into a header".to_owned())
+            }
             _ => {}
         }
         for origin in &self.cors_allowed_origins {
@@ -128,13 +129,15 @@ impl Settings {
 }
 
 /// Browsers send an origin in one form only and it is compared as text, so another spelling would never match.
-pub(crate) fn is_origin(text: &str) -> bool {
+fn is_origin(text: &str) -> bool {
     let Some((_, authority)) = text.split_once("://") else { return false };
-    let Ok(uri) = text.parse::<Uri>() else { return false };
-    !text.bytes().any(|byte| byte.is_ascii_uppercase())
-        && !authority.contains(['/', '?', '#', '@'])
-        && uri.host().is_some_and(|host| !host.is_empty())
-        && (uri.port().is_some() || !authority.ends_with(':'))
+    let Some(host) = text.parse::<Uri>().ok().and_then(|uri| uri.host().map(str::to_owned)) else { return false };
+    let port = authority.strip_prefix(host.as_str());
+    !host.is_empty()
+        && !text.contains(|letter: char| letter.is_ascii_uppercase() || letter == '*')
+        && port.is_some_and(|port| {
+            port.is_empty() || port.strip_prefix(':').is_some_and(|port| port.parse::<u16>().is_ok())
+        })
 }
 
 #[cfg(test)]
@@ -188,7 +191,7 @@ mod tests {
             "https://user@host",
             "https://host:",
             "https://host:port",
-            "https://*.example.com/x",
+            "https://*.example.com",
             "https://a b",
         ] {
             assert!(!is_origin(text), "{text}");

@@ -1,1 +1,31 @@
-fn main() {}
+//! The program `tripod`: configuration, command line, wiring, start and stop. Only glue.
+
+mod banner;
+mod cli;
+mod client;
+mod commands;
+mod connection;
+mod listen;
+mod logging;
+mod metrics;
+mod process;
+mod settings;
+mod status;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+
+/// Builders of columns allocate and free large buffers on many threads, which this allocator handles best.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+fn main() -> ExitCode {
+    match commands::run(cli::Cli::parse()) {
+        Ok(code) => code,
+        Err(error) => {
+            eprintln!("tripod: {}", commands::describe(&error));
+            ExitCode::FAILURE
+        }
+    }
+}

@@ -54,3 +54,16 @@ impl Store for MemoryStore {
         Ok(Selection { schema, partitions })
     }
 }
+
+#[cfg(all(test, feature = "suite"))]
+mod tests {
+    use std::sync::Arc;
+
+    use futures::FutureExt;
+
+    #[tokio::test]
+    async fn the_memory_store_keeps_the_seams_promises() {
+        let between = |store| std::future::ready(store).boxed();
+        crate::suite::run(Arc::new(super::MemoryStore::default()), &between).await;
+    }
+}

@@ -42,7 +42,11 @@ fn read_pairs<'a>(
 }
 
 /// Reads an `AnyValue`. `depth` is 1 for a value that no other value holds.
-pub(super) fn read_value<'a>(reader: &mut Reader<'a>, limits: &Limits, depth: usize) -> Result<Value<'a>> {
+pub(super) fn read_value<'a>(
+    reader: &mut Reader<'a>,
+    limits: &Limits,
+    depth: usize,
+) -> Result<Value<'a>> {
     limits.admit_depth(depth)?;
     let mut value = Value::Empty;
     reader.object(|reader, key| {
@@ -50,11 +54,15 @@ pub(super) fn read_value<'a>(reader: &mut Reader<'a>, limits: &Limits, depth: us
             "stringValue" | "string_value" => Value::Str(reader.string().field("stringValue")?),
             "boolValue" | "bool_value" => Value::Bool(reader.boolean().field("boolValue")?),
             "intValue" | "int_value" => Value::Int(read_integer(reader).field("intValue")?),
-            "doubleValue" | "double_value" => Value::Double(read_double(reader).field("doubleValue")?),
+            "doubleValue" | "double_value" => {
+                Value::Double(read_double(reader).field("doubleValue")?)
+            }
             "arrayValue" | "array_value" => {
                 Value::Array(read_array(reader, limits, depth).field("arrayValue")?)
             }
-            "kvlistValue" | "kvlist_value" => Value::Map(read_map(reader, limits, depth).field("kvlistValue")?),
+            "kvlistValue" | "kvlist_value" => {
+                Value::Map(read_map(reader, limits, depth).field("kvlistValue")?)
+            }
             "bytesValue" | "bytes_value" => {
                 Value::Bytes(Cow::Owned(read_bytes(reader).field("bytesValue")?))
             }
@@ -70,7 +78,11 @@ pub(super) fn read_value<'a>(reader: &mut Reader<'a>, limits: &Limits, depth: us
     Ok(value)
 }
 
-fn read_array<'a>(reader: &mut Reader<'a>, limits: &Limits, depth: usize) -> Result<Vec<Value<'a>>> {
+fn read_array<'a>(
+    reader: &mut Reader<'a>,
+    limits: &Limits,
+    depth: usize,
+) -> Result<Vec<Value<'a>>> {
     let mut values = Vec::new();
     reader.object(|reader, key| match key {
         "values" => {
@@ -79,7 +91,11 @@ fn read_array<'a>(reader: &mut Reader<'a>, limits: &Limits, depth: usize) -> Res
                 .array(|reader, index| {
                     limits.admit_element(index)?;
                     // Some exporters write an empty value as `null`.
-                    let value = if reader.null()? { Value::Empty } else { read_value(reader, limits, depth + 1)? };
+                    let value = if reader.null()? {
+                        Value::Empty
+                    } else {
+                        read_value(reader, limits, depth + 1)?
+                    };
                     values.push(value);
                     Ok(())
                 })
@@ -90,7 +106,11 @@ fn read_array<'a>(reader: &mut Reader<'a>, limits: &Limits, depth: usize) -> Res
     Ok(values)
 }
 
-fn read_map<'a>(reader: &mut Reader<'a>, limits: &Limits, depth: usize) -> Result<Vec<Attribute<'a>>> {
+fn read_map<'a>(
+    reader: &mut Reader<'a>,
+    limits: &Limits,
+    depth: usize,
+) -> Result<Vec<Attribute<'a>>> {
     let mut pairs = Vec::new();
     reader.object(|reader, key| match key {
         "values" => read_pairs(reader, &mut pairs, limits, depth + 1).field("values"),

@@ -46,11 +46,31 @@ struct Data {
 }
 
 const DATA: [Data; 5] = [
-    Data { field: 5, name: "gauge", kind: MetricKind::Gauge },
-    Data { field: 7, name: "sum", kind: MetricKind::Sum },
-    Data { field: 9, name: "histogram", kind: MetricKind::Histogram },
-    Data { field: 10, name: "exponentialHistogram", kind: MetricKind::ExponentialHistogram },
-    Data { field: 11, name: "summary", kind: MetricKind::Summary },
+    Data {
+        field: 5,
+        name: "gauge",
+        kind: MetricKind::Gauge,
+    },
+    Data {
+        field: 7,
+        name: "sum",
+        kind: MetricKind::Sum,
+    },
+    Data {
+        field: 9,
+        name: "histogram",
+        kind: MetricKind::Histogram,
+    },
+    Data {
+        field: 10,
+        name: "exponentialHistogram",
+        kind: MetricKind::ExponentialHistogram,
+    },
+    Data {
+        field: 11,
+        name: "summary",
+        kind: MetricKind::Summary,
+    },
 ];
 
 impl<'a, S: MetricSink> Records<'a> for Metrics<'a, '_, S> {
@@ -69,7 +89,9 @@ impl<'a, S: MetricSink> Records<'a> for Metrics<'a, '_, S> {
         let mut wire = Wire::new(message);
         loop {
             let here = wire;
-            let Some((number, raw)) = wire.next()? else { break };
+            let Some((number, raw)) = wire.next()? else {
+                break;
+            };
             let metric = &mut self.metric;
             match number {
                 1 => metric.name = Cow::Borrowed(raw.text().field("name")?),
@@ -77,7 +99,9 @@ impl<'a, S: MetricSink> Records<'a> for Metrics<'a, '_, S> {
                 3 => metric.unit = Cow::Borrowed(raw.text().field("unit")?),
                 12 => push_attribute(&mut metric.metadata, raw, self.limits).field("metadata")?,
                 _ => {
-                    let Some(data) = DATA.iter().find(|data| data.field == number) else { continue };
+                    let Some(data) = DATA.iter().find(|data| data.field == number) else {
+                        continue;
+                    };
                     if chosen.is_none_or(|(before, _)| before != *data) {
                         chosen = Some((*data, here));
                         metric.kind = data.kind;
@@ -102,8 +126,12 @@ fn merge_data_context(metric: &mut Metric<'_>, raw: Raw<'_>) -> Result<()> {
     let mut wire = Wire::new(raw.bytes()?);
     while let Some((number, raw)) = wire.next()? {
         match number {
-            2 if aggregated => metric.temporality = Temporality(raw.int32().field("aggregationTemporality")?),
-            3 if metric.kind == MetricKind::Sum => metric.is_monotonic = raw.boolean().field("isMonotonic")?,
+            2 if aggregated => {
+                metric.temporality = Temporality(raw.int32().field("aggregationTemporality")?)
+            }
+            3 if metric.kind == MetricKind::Sum => {
+                metric.is_monotonic = raw.boolean().field("isMonotonic")?
+            }
             _ => {}
         }
     }
@@ -115,7 +143,11 @@ impl<'a, S: MetricSink> Metrics<'a, '_, S> {
         while let Some((number, raw)) = wire.next()? {
             if number == data.field {
                 raw.bytes()
-                    .and_then(|message| each(Wire::new(message), 1, "dataPoints", |point| self.point(data.kind, point)))
+                    .and_then(|message| {
+                        each(Wire::new(message), 1, "dataPoints", |point| {
+                            self.point(data.kind, point)
+                        })
+                    })
                     .field(data.name)?;
             }
         }

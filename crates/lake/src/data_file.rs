@@ -1,0 +1,217 @@
+//! Data files: Parquet, sorted, with statistics and bloom filters for the questions that are asked.
+
+use std::sync::Arc;
+
+use arrow::array::{AsArray, RecordBatch};
+use arrow::compute::{interleave_record_batch, max, min};
+use arrow::datatypes::Int64Type;
+use bytes::Bytes;
+use chrono::{DateTime, Days, NaiveDate};
+use deltalake::kernel::{Add, LogicalFileView, Remove};
+use parquet::arrow::ArrowWriter;
+use parquet::basic::{Compression, ZstdLevel};
+use parquet::file::properties::{EnabledStatistics, WriterProperties};
+use parquet::schema::types::ColumnPath;
+use serde_json::json;
+use tripod_storage::schema::Kind;
+use tripod_storage::{Signal, TimeRange};
+use uuid::Uuid;
+
+use crate::LakeError;
+use crate::columns::{DATE, file_schema, to_file_form};
+use crate::order::{DayRows, sort_columns};
+
+/// Rows of a row group: large enough for good compression, small enough that a trace's row group decodes quickly.
+const ROW_GROUP_ROWS: usize = 128 * 1024;
+/// Rows that are gathered and encoded at once.
+const CHUNK_ROWS: usize = 8 * 1024;
+
+/// A file of a table.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct DataFile {
+    /// Path below the table's root.
+    pub(crate) path: String,
+    /// Size in bytes.
+    pub(crate) bytes: u64,
+    /// How many rows.
+    pub(crate) rows: u64,
+    /// The partition: the day of every row, as `YYYY-MM-DD`.
+    pub(crate) date: String,
+    /// Event time of the oldest row, nanoseconds since the Unix epoch.
+    pub(crate) min_time: i64,
+    /// Event time of the newest row, nanoseconds since the Unix epoch.
+    pub(crate) max_time: i64,
+    /// When it was written, milliseconds since the Unix epoch.
+    pub(crate) written: i64,
+}
+
+impl DataFile {
+    /// Whether a row may lie in the range.
+    pub(crate) fn overlaps(&self, range: TimeRange) -> bool {
+        self.min_time < range.end && self.max_time >= range.start
+    }
+
+    pub(crate) fn add(&self, signal: Signal, data_change: bool) -> Add {
+        let time = signal.time_column();
+        let stats = json!({
+            "numRecords": self.rows,
+            "minValues": { time: self.min_time },
+            "maxValues": { time: self.max_time },
+            "nullCount": { time: 0 },
+        });
+        Add {
+            path: self.path.clone(),
+            partition_values: [(DATE.to_owned(), Some(self.date.clone()))].into(),
+            size: self.bytes as i64,
+            modification_time: self.written,
+            data_change,
+            stats: Some(stats.to_string()),
+            ..Add::default()
+        }
+    }
+
+    pub(crate) fn remove(&self, data_change: bool) -> Remove {
+        Remove {
+            path: self.path.clone(),
+            data_change,
+            deletion_timestamp: Some(now_millis()),
+            extended_file_metadata: Some(true),
+            partition_values: Some([(DATE.to_owned(), Some(self.date.clone()))].into()),
+            size: Some(self.bytes as i64),
+            ..Remove::default()
+        }
+    }
+
+    /// Reads back what [`DataFile::add`] wrote.
+    pub(crate) fn from_log(signal: Signal, file: &LogicalFileView) -> Result<Self, LakeError> {
+        let path = file.path().into_owned();
+        let unexpected = |what: &str| LakeError::Unexpected(format!("file {path} of table {signal} {what}"));
+        let stats: serde_json::Value = file
+            .stats()
+            .and_then(|stats| serde_json::from_str(&stats).ok())
+            .ok_or_else(|| unexpected("has no statistics"))?;
+        let number = |value: &serde_json::Value| value.as_i64().ok_or_else(|| unexpected("lacks a statistic"));
+        let time = signal.time_column();
+        Ok(Self {
+            bytes: file.size() as u64,
+            rows: number(&stats["numRecords"])? as u64,
+            date: file.partition_values_map().remove(DATE).flatten().ok_or_else(|| unexpected("has no date"))?,
+            min_time: number(&stats["minValues"][time])?,
+            max_time: number(&stats["maxValues"][time])?,
+            written: file.modification_time(),
+            path,
+        })
+    }
+}
+
+pub(crate) fn now_millis() -> i64 {
+    chrono::Utc::now().timestamp_millis()
+}
+
+fn date(day: i32) -> String {
+    let epoch = DateTime::UNIX_EPOCH.date_naive();
+    let date: Option<NaiveDate> = if day >= 0 {
+        epoch.checked_add_days(Days::new(day as u64))
+    } else {
+        epoch.checked_sub_days(Days::new(u64::from(day.unsigned_abs())))
+    };
+    // 64-bit nanoseconds end in the year 2262, which chrono reaches.
+    date.unwrap_or_default().to_string()
+}
+
+/// A file that is written to memory.
+pub(crate) struct FileWriter {
+    signal: Signal,
+    date: String,
+    writer: ArrowWriter<Vec<u8>>,
+    rows: u64,
+    min_time: i64,
+    max_time: i64,
+}
+
+impl FileWriter {
+    pub(crate) fn new(signal: Signal, date: String) -> Result<Self, LakeError> {
+        let writer = ArrowWriter::try_new(Vec::new(), file_schema(signal), Some(properties(signal)?))?;
+        Ok(Self { signal, date, writer, rows: 0, min_time: i64::MAX, max_time: i64::MIN })
+    }
+
+    /// Appends rows in the form of files; they continue the order of those before.
+    pub(crate) fn write(&mut self, rows: &RecordBatch) -> Result<(), LakeError> {
+        let times = rows
+            .column_by_name(self.signal.time_column())
+            .and_then(|array| array.as_primitive_opt::<Int64Type>())
+            .ok_or_else(|| LakeError::Unexpected("rows to be written have no time".to_owned()))?;
+        self.min_time = min(times).map_or(self.min_time, |time| time.min(self.min_time));
+        self.max_time = max(times).map_or(self.max_time, |time| time.max(self.max_time));
+        self.rows += rows.num_rows() as u64;
+        Ok(self.writer.write(rows)?)
+    }
+
+    /// Bytes written so far, roughly.
+    pub(crate) fn bytes(&self) -> usize {
+        self.writer.bytes_written() + self.writer.in_progress_size()
+    }
+
+    /// The file and its content.
+    pub(crate) fn finish(self) -> Result<(DataFile, Bytes), LakeError> {
+        let content = Bytes::from(self.writer.into_inner()?);
+        let file = DataFile {
+            path: format!("{DATE}={}/{}.parquet", self.date, Uuid::new_v4()),
+            bytes: content.len() as u64,
+            rows: self.rows,
+            date: self.date,
+            min_time: self.min_time,
+            max_time: self.max_time,
+            written: now_millis(),
+        };
+        Ok((file, content))
+    }
+}
+
+/// Writes the rows of one day, gathered from the batches in their order.
+pub(crate) fn write_day(
+    signal: Signal,
+    batches: &[&RecordBatch],
+    day: &DayRows,
+) -> Result<(DataFile, Bytes), LakeError> {
+    let mut writer = FileWriter::new(signal, date(day.day))?;
+    for places in day.rows.chunks(CHUNK_ROWS) {
+        writer.write(&to_file_form(&interleave_record_batch(batches, places)?)?)?;
+    }
+    writer.finish()
+}
+
+fn properties(signal: Signal) -> Result<WriterProperties, LakeError> {
+    let mut builder = WriterProperties::builder()
+        .set_created_by(concat!("tripod ", env!("CARGO_PKG_VERSION")).to_owned())
+        .set_compression(Compression::ZSTD(ZstdLevel::try_new(1)?))
+        .set_max_row_group_row_count(Some(ROW_GROUP_ROWS))
+        .set_statistics_enabled(EnabledStatistics::Chunk);
+    let path = |name: &str| ColumnPath::from(name);
+    for name in sort_columns(signal).iter().chain([&signal.time_column()]) {
+        builder = builder.set_column_statistics_enabled(path(name), EnabledStatistics::Page);
+    }
+    for column in signal.columns() {
+        if is_identifier(column.name, column.kind) {
+            // Statistics of random ids say nothing; a bloom filter says nearly all. Most of them are looked up by
+            // value, so a dictionary would only be built to be given up.
+            builder = builder
+                .set_column_bloom_filter_enabled(path(column.name), true)
+                .set_column_bloom_filter_fpp(path(column.name), 0.01)
+                .set_column_statistics_enabled(path(column.name), EnabledStatistics::None);
+        }
+        if matches!(column.kind, Kind::SpanId) {
+            builder = builder.set_column_dictionary_enabled(path(column.name), false);
+        }
+    }
+    Ok(builder.build())
+}
+
+/// Columns that rows are looked up by, one value at a time.
+fn is_identifier(name: &str, kind: Kind) -> bool {
+    const CONTEXT: [&str; 5] = ["request_id", "session_id", "job_id", "user_id", "correlation_id"];
+    kind == Kind::TraceId || CONTEXT.contains(&name)
+}
+
+/// Files of a table at one moment.
+pub(crate) type Files = Arc<Vec<Arc<DataFile>>>;

@@ -1,0 +1,88 @@
+//! `GET /api/v1/status`: what this server is, where it listens and how its store is doing. `tripod doctor` reads it.
+
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use axum::routing::get;
+use axum::{Json, Router};
+use serde::{Deserialize, Serialize};
+use sysinfo::Disks;
+use tripod_lake::Lake;
+
+/// What the server says about itself.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) struct Status<S> {
+    /// Version of the program.
+    pub(crate) version: String,
+    /// Commit that it was built from, if known.
+    pub(crate) revision: Option<String>,
+    /// Open ports.
+    pub(crate) listeners: Vec<ListenerStatus>,
+    /// Where data lies, an absolute path.
+    pub(crate) data_dir: PathBuf,
+    /// The file system that the data directory is on, if the operating system tells.
+    pub(crate) disk: Option<DiskStatus>,
+    /// The store's own account.
+    pub(crate) store: S,
+}
+
+/// One open port.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct ListenerStatus {
+    /// As in the settings.
+    pub(crate) name: String,
+    /// Where it listens.
+    pub(crate) address: SocketAddr,
+    /// Whether it is encrypted.
+    pub(crate) tls: bool,
+}
+
+/// Space on a file system, in bytes.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct DiskStatus {
+    /// What can still be written.
+    pub(crate) free_bytes: u64,
+    /// All of it.
+    pub(crate) total_bytes: u64,
+}
+
+impl ListenerStatus {
+    /// `http://…` or `https://…`, with `localhost` where it listens on loopback or everywhere.
+    pub(crate) fn url(&self) -> String {
+        let scheme = if self.tls { "https" } else { "http" };
+        let ip = self.address.ip();
+        if ip.is_loopback() || ip.is_unspecified() {
+            format!("{scheme}://localhost:{}", self.address.port())
+        } else {
+            format!("{scheme}://{}", self.address)
+        }
+    }
+}
+
+/// The route, for an open lake.
+pub(crate) fn router(lake: Arc<Lake>, data_dir: PathBuf, listeners: Vec<ListenerStatus>) -> Router {
+    let report = move || {
+        let status = Status {
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            revision: crate::cli::REVISION.map(str::to_owned),
+            listeners: listeners.clone(),
+            disk: disk(&data_dir),
+            data_dir: data_dir.clone(),
+            store: lake.status(),
+        };
+        async move { Json(status) }
+    };
+    Router::new().route("/api/v1/status", get(report))
+}
+
+/// The file system with the longest mount point above the directory.
+fn disk(directory: &Path) -> Option<DiskStatus> {
+    let disks = Disks::new_with_refreshed_list();
+    let disk = disks
+        .iter()
+        .filter(|disk| directory.starts_with(disk.mount_point()))
+        .max_by_key(|disk| disk.mount_point().as_os_str().len())?;
+    (disk.total_space() > 0)
+        .then(|| DiskStatus { free_bytes: disk.available_space(), total_bytes: disk.total_space() })
+}

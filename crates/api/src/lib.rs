@@ -11,6 +11,8 @@ pub mod jaeger;
 mod json_text;
 pub mod self_metrics;
 pub mod sql;
+#[cfg(test)]
+mod testing;
 
 use serde::{Deserialize, Serialize};
 

@@ -56,6 +56,11 @@ impl Client {
         &self.base
     }
 
+    /// The token that requests carry.
+    pub(crate) fn token(&self) -> Option<&str> {
+        self.token.as_deref()
+    }
+
     /// Whether the server is on this machine.
     pub(crate) fn is_local(&self) -> bool {
         is_local(&self.base)

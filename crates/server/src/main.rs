@@ -11,6 +11,7 @@ mod metrics;
 mod process;
 mod settings;
 mod status;
+mod table;
 
 use std::process::ExitCode;
 

@@ -1,13 +1,12 @@
 //! `GET /api/v1/status`: what this server is, where it listens and how its store is doing. `tripod doctor` reads it.
 
 use std::net::SocketAddr;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use axum::routing::get;
 use axum::{Json, Router};
 use serde::{Deserialize, Serialize};
-use sysinfo::Disks;
 use tripod_lake::Lake;
 
 /// What the server says about itself.
@@ -21,8 +20,6 @@ pub(crate) struct Status<S> {
     pub(crate) listeners: Vec<ListenerStatus>,
     /// Where data lies, an absolute path.
     pub(crate) data_dir: PathBuf,
-    /// The file system that the data directory is on, if the operating system tells.
-    pub(crate) disk: Option<DiskStatus>,
     /// The store's own account.
     pub(crate) store: S,
 }
@@ -36,15 +33,6 @@ pub(crate) struct ListenerStatus {
     pub(crate) address: SocketAddr,
     /// Whether it is encrypted.
     pub(crate) tls: bool,
-}
-
-/// Space on a file system, in bytes.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-pub(crate) struct DiskStatus {
-    /// What can still be written.
-    pub(crate) free_bytes: u64,
-    /// All of it.
-    pub(crate) total_bytes: u64,
 }
 
 impl ListenerStatus {
@@ -67,22 +55,10 @@ pub(crate) fn router(lake: Arc<Lake>, data_dir: PathBuf, listeners: Vec<Listener
             version: env!("CARGO_PKG_VERSION").to_owned(),
             revision: crate::cli::REVISION.map(str::to_owned),
             listeners: listeners.clone(),
-            disk: disk(&data_dir),
             data_dir: data_dir.clone(),
             store: lake.status(),
         };
         async move { Json(status) }
     };
     Router::new().route("/api/v1/status", get(report))
-}
-
-/// The file system with the longest mount point above the directory.
-fn disk(directory: &Path) -> Option<DiskStatus> {
-    let disks = Disks::new_with_refreshed_list();
-    let disk = disks
-        .iter()
-        .filter(|disk| directory.starts_with(disk.mount_point()))
-        .max_by_key(|disk| disk.mount_point().as_os_str().len())?;
-    (disk.total_space() > 0)
-        .then(|| DiskStatus { free_bytes: disk.available_space(), total_bytes: disk.total_space() })
 }

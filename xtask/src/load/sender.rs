@@ -122,8 +122,8 @@ pub(crate) fn compress(body: &[u8]) -> std::io::Result<Bytes> {
     Ok(encoder.finish()?.into())
 }
 
-/// The answers of all three services have the same shape.
-fn accepted(body: &[u8]) -> Outcome {
+/// Reads an acknowledgement; those of all three services have the same shape.
+pub(crate) fn accepted(body: &[u8]) -> Outcome {
     match ExportTraceServiceResponse::decode(body) {
         Ok(response) => {
             let rejected = response.partial_success.map_or(0, |partial| partial.rejected_spans);

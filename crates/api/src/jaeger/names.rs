@@ -8,7 +8,7 @@ use std::collections::{BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use arrow::array::{Array, AsArray, RecordBatch, StringViewArray};
+use arrow::array::{AsArray, RecordBatch, StringViewArray};
 use futures::StreamExt;
 use parking_lot::Mutex;
 use tripod_storage::{Select, SelectError, Signal, Store};

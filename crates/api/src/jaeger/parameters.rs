@@ -60,9 +60,16 @@ impl Parameters {
         Ok(TimeRange { start, end })
     }
 
-    /// The ids of `traceID`, in their order.
+    /// The ids of `traceID`, in their order, each once.
     pub(super) fn trace_ids(&self) -> Result<Vec<TraceId>, JaegerError> {
-        self.all("traceID").map(parse_trace_id).collect()
+        let mut ids = Vec::new();
+        for text in self.all("traceID") {
+            let id = parse_trace_id(text)?;
+            if !ids.contains(&id) {
+                ids.push(id);
+            }
+        }
+        Ok(ids)
     }
 }
 

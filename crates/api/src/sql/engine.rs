@@ -109,6 +109,11 @@ impl SqlEngine {
         &self.settings
     }
 
+    #[cfg(test)]
+    pub(super) fn context(&self) -> &SessionContext {
+        &self.context
+    }
+
     /// Plans a query and starts it. The answer's first batch has been computed when this returns, so that what goes
     /// wrong until then is an error and not a broken answer.
     pub(super) async fn query(&self, text: &str, limits: Limits) -> Result<Answer, QueryError> {

@@ -9,11 +9,15 @@
 
 mod attributes;
 mod engine;
+#[cfg(test)]
+mod equivalence;
 mod error;
 mod format;
 mod ids;
 mod pushdown;
 mod table;
+#[cfg(test)]
+mod tests;
 
 use std::sync::Arc;
 use std::time::Instant;

@@ -7,8 +7,11 @@ use std::sync::Arc;
 use axum::Router;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
+use tokio::time::timeout;
 use tripod_ingest::{Ingest, Settings, otlp};
 use tripod_storage::Store;
+
+use crate::stores::PATIENCE;
 
 pub(crate) const PROTOBUF: &str = "application/x-protobuf";
 pub(crate) const JSON: &str = "application/json";
@@ -114,7 +117,7 @@ pub(crate) struct Pending {
 impl Pending {
     pub(crate) async fn answer(mut self) -> Answer {
         let mut bytes = Vec::new();
-        self.stream.read_to_end(&mut bytes).await.unwrap();
+        timeout(PATIENCE, self.stream.read_to_end(&mut bytes)).await.expect("an answer arrives").unwrap();
         let end = bytes.windows(4).position(|window| window == b"\r\n\r\n").unwrap();
         let head = std::str::from_utf8(&bytes[..end]).unwrap();
         let mut lines = head.split("\r\n");

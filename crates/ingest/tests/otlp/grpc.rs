@@ -23,7 +23,7 @@ use tripod_storage::{Signal, Store};
 
 use crate::client::{gzip, ingest, serve, zstd};
 use crate::samples::{UNDECODABLE_FIELD, assert_kept, logs, metrics, partly_good, span, traces, undecodable};
-use crate::stores::{Blocking, Refusing, count};
+use crate::stores::{Blocking, PATIENCE, Refusing, count};
 
 const TRACES: &str = "/opentelemetry.proto.collector.trace.v1.TraceService/Export";
 
@@ -32,7 +32,7 @@ async fn grpc_server(store: Arc<dyn Store>, settings: Settings) -> SocketAddr {
 }
 
 fn channel(server: SocketAddr) -> Channel {
-    Endpoint::from_shared(format!("http://{server}")).unwrap().connect_lazy()
+    Endpoint::from_shared(format!("http://{server}")).unwrap().timeout(PATIENCE).connect_lazy()
 }
 
 async fn refused(server: SocketAddr, request: impl IntoRequest<ExportTraceServiceRequest>) -> Status {

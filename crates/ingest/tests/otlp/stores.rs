@@ -5,8 +5,12 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use tokio::sync::{Notify, Semaphore};
+use tokio::time::timeout;
 use tripod_storage::memory::MemoryStore;
 use tripod_storage::{AppendError, Batch, Select, SelectError, Selection, Signal, Store};
+
+/// After which a test that waits for an event has failed.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
 
 /// Refuses every append with what the function makes.
 #[derive(Debug)]
@@ -61,12 +65,12 @@ impl Blocking {
 
     /// Waits until one more append has begun.
     pub(crate) async fn entered(&self) {
-        self.entered.acquire().await.unwrap().forget();
+        timeout(PATIENCE, self.entered.acquire()).await.expect("an append begins").unwrap().forget();
     }
 
     /// Waits until an append has ended or was given up.
     pub(crate) async fn left(&self) {
-        self.left.notified().await;
+        timeout(PATIENCE, self.left.notified()).await.expect("an append ends");
     }
 
     /// Lets one append go on.

@@ -17,6 +17,9 @@ const QUIET: Duration = Duration::from_millis(400);
 /// What the network may add to the time that the server was given.
 const NETWORK: Duration = Duration::from_secs(5);
 
+/// Characters on a line of a terminal that does not say how wide it is.
+const USUAL_WIDTH: usize = 160;
+
 /// Asks a server and prints its answer.
 pub(super) async fn run(args: QueryArgs) -> anyhow::Result<ExitCode> {
     let sql = match args.sql.as_str() {
@@ -70,7 +73,7 @@ async fn print_table(response: Response, started: Instant, limit: Option<u64>) -
     let bytes = with_sign_of_life(read(response)).await?;
     let answer: Answer = serde_json::from_slice(&bytes).context("the server's answer is not what was asked for")?;
     let mut out = io::stdout().lock();
-    let width = io::stdout().is_terminal().then(|| usize::from(indicatif::TermLike::width(&Terminal)));
+    let width = io::stdout().is_terminal().then(terminal_width);
     out.write_all(table::lay_out(&answer, width).as_bytes())?;
     out.flush()?;
     let plural = if answer.rows.len() == 1 { "" } else { "s" };
@@ -145,6 +148,11 @@ fn finish(error: Option<&str>, truncated: bool, limit: Option<u64>, rows: u64) -
         eprintln!("tripod: there are more rows; the server sends {rows} at most (api.sql.max_rows)");
     }
     Ok(())
+}
+
+/// What the shell says in `COLUMNS`, when it exports it.
+fn terminal_width() -> usize {
+    std::env::var("COLUMNS").ok().and_then(|columns| columns.parse().ok()).unwrap_or(USUAL_WIDTH)
 }
 
 fn is_broken_pipe(error: &anyhow::Error) -> bool {

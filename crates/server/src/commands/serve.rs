@@ -98,7 +98,7 @@ async fn serve(loaded: Loaded, style: Style, started: Instant) -> anyhow::Result
     // Receivers and query APIs.
     let store: Arc<dyn Store> = Arc::<Lake>::clone(&lake);
     let ingest = Ingest::new(Arc::clone(&store), settings.ingest.clone());
-    let routers = Routers::new(settings, &store, &ingest, &health, &metrics)
+    let routers = Routers::new(settings, &store, &ingest, &health, &metrics)?
         .with_status(settings, status::router(Arc::clone(&lake), data_dir.clone(), open.clone()));
     for (name, slot) in slots {
         let _ = slot.set(routers.of(name));
@@ -156,9 +156,9 @@ impl Routers {
         ingest: &Arc<Ingest>,
         health: &Arc<Health>,
         metrics: &Metrics,
-    ) -> Self {
+    ) -> anyhow::Result<Self> {
         let guard = |router| require_bearer(router, settings.api.bearer_token.clone());
-        let sql = SqlEngine::new(Arc::clone(store), &settings.api.sql);
+        let sql = SqlEngine::new(Arc::clone(store), &settings.api.sql)?;
         let jaeger = guard(jaeger::router(Arc::clone(store), &settings.api.jaeger));
         let otlp_http = otlp::http_router(Arc::clone(ingest));
         let metrics = metrics.clone();
@@ -168,7 +168,7 @@ impl Routers {
             .merge(guard(sql::router(sql)))
             .nest("/jaeger", jaeger.clone())
             .nest("/otlp", otlp_http.clone());
-        Self { front_door, otlp_grpc: otlp::grpc_router(Arc::clone(ingest)), otlp_http, jaeger }
+        Ok(Self { front_door, otlp_grpc: otlp::grpc_router(Arc::clone(ingest)), otlp_http, jaeger })
     }
 
     fn with_status(mut self, settings: &Settings, status: Router) -> Self {
@@ -210,6 +210,24 @@ fn health(started: Instant, lake: &Arc<OnceLock<Arc<Lake>>>) -> Health {
                 None => Err("the store is being opened; a write-ahead log may be replayed".to_owned()),
             }
         }
+    })
+}
+
+/// Whether the store takes what comes, in words for an operator.
+fn store_health(lake: &Lake) -> Result<String, String> {
+    let status = lake.status();
+    if !status.disk.has_room {
+        return Err(format!(
+            "the disk is full: {} bytes are free and {} must stay so (store.min_free_disk_bytes); new data is refused \
+             until there is room",
+            status.disk.free_bytes, status.disk.min_free_bytes
+        ));
+    }
+    Ok(match status.wal.damaged {
+        0 => "writable".to_owned(),
+        damaged => format!(
+            "writable; {damaged} damaged parts of the write-ahead log were set aside at the last start, see the log"
+        ),
     })
 }
 

@@ -290,6 +290,16 @@ impl<'a> Assembly<'a> {
     }
 }
 
+/// What a crate's own check says, as the full key that the text begins with and the rest of it.
+pub(super) fn split_key(section: &str, text: &str) -> (String, String) {
+    let first = text.split(' ').next().unwrap_or_default().trim_end_matches(':');
+    let key = join(section, first);
+    if !first.is_empty() && look_up(&to_json(&Settings::shape()), &key).is_some() {
+        return (key, text[first.len()..].trim_start_matches(':').trim_start().to_owned());
+    }
+    (section.to_owned(), text.to_owned())
+}
+
 fn parse_number(name: &str, text: &str, fraction: bool) -> Result<Number, Vec<String>> {
     if let Ok(number) = serde_json::from_str::<Number>(text.trim()) {
         return Ok(number);

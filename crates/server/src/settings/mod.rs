@@ -272,12 +272,7 @@ impl Settings {
         }
         for (section, outcome) in [("ingest", self.ingest.check()), ("store", self.store.check())] {
             for text in outcome.err().unwrap_or_default() {
-                // A crate's own check begins with the key that it is about.
-                let (key, message) = match text.split_once(": ") {
-                    Some((key, message)) if !key.contains(' ') => (format!("{section}.{key}"), message.to_owned()),
-                    _ => (section.to_owned(), text),
-                };
-                mistakes.push((key, message));
+                mistakes.push(assemble::split_key(section, &text));
             }
         }
         mistakes

@@ -10,6 +10,8 @@ mod metrics;
 mod promoted;
 mod read;
 mod spans;
+#[cfg(test)]
+mod tests;
 
 use std::sync::Arc;
 

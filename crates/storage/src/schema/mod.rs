@@ -10,6 +10,7 @@
 //! integers in files and `Timestamp(Nanosecond, "UTC")` in memory.
 
 mod context;
+mod document;
 mod logs;
 mod metrics;
 mod spans;
@@ -21,6 +22,7 @@ use std::sync::{Arc, LazyLock};
 use arrow::datatypes::{DataType, Field, Fields, Schema, SchemaRef, TimeUnit};
 
 pub(crate) use context::{RESOURCE, SCOPE};
+pub use document::document;
 
 /// The kinds of telemetry, each with a table.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]

@@ -1,0 +1,198 @@
+//! Damage to the write-ahead log: reported, set aside, and costing nothing but what was damaged.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use anyhow::{Context, Result, ensure};
+
+use super::ledger::Ledger;
+use super::verify;
+use super::writer::{Round, Writer};
+use super::{Args, Place};
+use crate::load::sender::Outcome;
+use crate::server::{FRONT_DOOR, Server};
+use crate::sql::Sql;
+
+/// How many requests are written before the damage.
+const REQUESTS: u32 = 120;
+
+/// Bytes of a record before its payload: length, checksum, number and tag, as the log's format says.
+const RECORD_HEADER: usize = 17;
+
+/// Bytes of a segment before its first record.
+const SEGMENT_HEADER: usize = 8;
+
+/// Where a record lies.
+struct Location {
+    /// The record's number; 1 for the first.
+    lsn: u64,
+    offset: usize,
+    length: usize,
+}
+
+pub(super) async fn run(args: &Args, bin: &Path, seed: u64) -> Result<ExitCode> {
+    let place = Place::new()?;
+    let mut launch = place.launch(bin);
+    // Nothing is flushed, so that all of it is in the log and nowhere else.
+    for (key, value) in &mut launch.settings {
+        match key.as_str() {
+            "store.flush.rows" => *value = "100000000".to_owned(),
+            "store.flush.interval_seconds" => *value = "100000".to_owned(),
+            "store.wal.segment_bytes" => *value = "262144".to_owned(),
+            _ => {}
+        }
+    }
+    let ledger = Arc::new(Ledger::default());
+    let server = Server::start(&launch).await?;
+    let round = Round::new(&ledger, &server, args.batch);
+    write(&round, 0, seed, REQUESTS).await?;
+    server.kill().await?;
+
+    let wal = launch.data_dir.join("wal");
+    let segments = segments(&wal)?;
+    ensure!(segments.len() >= 4, "the log has only {} segments; write more", segments.len());
+    let middle = &segments[segments.len() / 2];
+    let flipped = flip(middle)?;
+    let last = &segments[segments.len() - 1];
+    let cut = truncate(last)?;
+    println!(
+        "{} segments; bytes of record {flipped} in {} are flipped, record {cut} at the end of {} is cut in half",
+        segments.len(),
+        name(middle),
+        name(last)
+    );
+
+    let mut broken = Vec::new();
+    let server = Server::start(&launch).await.context("the server does not start with a damaged log")?;
+    let metrics = server.metrics().await?;
+    let damaged = metrics.lines().find_map(|line| line.strip_prefix("tripod_wal_damaged "));
+    match damaged.map(|value| value.trim().parse::<f64>()) {
+        Some(Ok(parts)) if parts >= 1.0 => println!("/metrics reports {parts} damaged part"),
+        other => broken.push(format!("/metrics does not report the damage: tripod_wal_damaged is {other:?}")),
+    }
+    let log = fs::read_to_string(&launch.log).unwrap_or_default();
+    match log.lines().find(|line| line.contains("\"ERROR\"") && line.contains("damaged") && line.contains(&name(middle))) {
+        Some(line) => println!("the log says: {line}"),
+        None => broken.push(format!("no line of the server's log names {}", middle.display())),
+    }
+    let aside = wal.join("damaged").join(name(middle));
+    if !aside.exists() {
+        broken.push(format!("the damaged segment is not set aside at {}", aside.display()));
+    }
+
+    // One writer and one request at a time: the log's record n is request n − 1.
+    let lost = [flipped - 1, cut - 1];
+    broken.extend(check(&server, &ledger, &lost, "after the damage").await?);
+    let round = Round::new(&ledger, &server, args.batch);
+    write(&round, 1, seed, 20).await?;
+    server.kill().await?;
+    let server = Server::start(&launch).await?;
+    broken.extend(check(&server, &ledger, &lost, "after another crash").await?);
+    server.stop().await?;
+    let server = Server::start(&launch).await?;
+    broken.extend(check(&server, &ledger, &lost, "after a flush").await?);
+    server.stop().await?;
+
+    broken.extend(ledger.unexpected());
+    for message in &broken {
+        println!("  {message}");
+    }
+    let sound = broken.is_empty();
+    println!(
+        "{}",
+        match sound {
+            true => "the damage was reported and set aside, and everything else is there exactly once",
+            false => "the server broke its word",
+        }
+    );
+    Ok(place.finish(sound))
+}
+
+async fn write(round: &Arc<Round>, number: u32, seed: u64, requests: u32) -> Result<()> {
+    let mut writer = Writer::connect(round, number, seed).await?;
+    for _ in 0..requests {
+        let outcome = writer.write(round).await;
+        ensure!(matches!(outcome, Outcome::Accepted { rejected: 0 }), "a request was not accepted: {outcome:?}");
+    }
+    Ok(())
+}
+
+/// Everything must be there but the requests that were damaged, and of those nothing.
+async fn check(server: &Server, ledger: &Ledger, lost: &[u64], when: &str) -> Result<Vec<String>> {
+    let findings = verify::verify(&Sql::new(server.url(FRONT_DOOR))?, ledger).await?;
+    let batches = ledger.batches();
+    let expected: u64 = lost.iter().filter_map(|number| batches.get(*number as usize)).map(|batch| batch.count).sum();
+    println!(
+        "{when}: {} of {} acknowledged records found, {} missing, {expected} of them damaged",
+        findings.found, findings.acknowledged, findings.missing
+    );
+    let others = findings.details.iter().filter(|detail| {
+        !lost.iter().any(|number| detail.starts_with(&format!("request {number} ")) && detail.contains(": 0 rows"))
+    });
+    let mut broken: Vec<_> = others.map(|detail| format!("{when}: {detail}")).collect();
+    if findings.missing != expected || findings.duplicated > 0 || findings.foreign > 0 {
+        broken.push(format!(
+            "{when}: {} missing where {expected} were damaged, {} duplicated, {} foreign",
+            findings.missing, findings.duplicated, findings.foreign
+        ));
+    }
+    Ok(broken)
+}
+
+fn name(path: &Path) -> String {
+    path.file_name().unwrap_or_default().to_string_lossy().into_owned()
+}
+
+fn segments(wal: &Path) -> Result<Vec<PathBuf>> {
+    let entries = fs::read_dir(wal).with_context(|| format!("\"{}\" cannot be listed", wal.display()))?;
+    let mut paths: Vec<_> = entries
+        .flatten()
+        .map(|entry| entry.path())
+        .filter(|path| path.extension().is_some_and(|extension| extension == "wal"))
+        .collect();
+    paths.sort();
+    Ok(paths)
+}
+
+fn records(bytes: &[u8]) -> Vec<Location> {
+    let mut records = Vec::new();
+    let mut offset = SEGMENT_HEADER;
+    while let Some(header) = bytes.get(offset..offset + RECORD_HEADER) {
+        let word = |range: std::ops::Range<usize>| {
+            header[range].iter().rev().fold(0u64, |value, byte| value << 8 | u64::from(*byte))
+        };
+        let length = word(0..4) as usize;
+        if bytes.len() < offset + RECORD_HEADER + length {
+            break;
+        }
+        records.push(Location { lsn: word(8..16), offset, length });
+        offset += RECORD_HEADER + length;
+    }
+    records
+}
+
+/// Flips bytes within the payload of a record in the middle of a segment; gives its number.
+fn flip(path: &Path) -> Result<u64> {
+    let mut bytes = fs::read(path)?;
+    let records = records(&bytes);
+    let record = records.get(records.len() / 2).with_context(|| format!("{} holds no record", path.display()))?;
+    let middle = record.offset + RECORD_HEADER + record.length / 2;
+    let end = (middle + 16).min(record.offset + RECORD_HEADER + record.length);
+    for byte in &mut bytes[middle..end] {
+        *byte ^= 0xff;
+    }
+    fs::write(path, bytes)?;
+    Ok(record.lsn)
+}
+
+/// Cuts a segment in the middle of its last record; gives its number.
+fn truncate(path: &Path) -> Result<u64> {
+    let bytes = fs::read(path)?;
+    let records = records(&bytes);
+    let record = records.last().with_context(|| format!("{} holds no record", path.display()))?;
+    let file = fs::OpenOptions::new().write(true).open(path)?;
+    file.set_len((record.offset + RECORD_HEADER + record.length / 2) as u64)?;
+    Ok(record.lsn)
+}

@@ -1,0 +1,180 @@
+//! Comparing the store with the ledger.
+
+use anyhow::{Context, Result};
+
+use super::ledger::{Batch, Ledger};
+use super::writer::{BATCH, RECORD};
+use crate::load::Signal;
+use crate::sql::Sql;
+use crate::table;
+
+/// How many requests one query asks for: as many rows come back.
+const PAGE: usize = 5_000;
+
+/// How many broken requests are described in full.
+const DESCRIBED: usize = 10;
+
+/// What the store holds of what was sent.
+#[derive(Debug, Default)]
+pub(super) struct Findings {
+    /// Acknowledged records.
+    pub(super) acknowledged: u64,
+    /// Of these, how many are there.
+    pub(super) found: u64,
+    /// Of these, how many are not.
+    pub(super) missing: u64,
+    /// Rows too many, of acknowledged records or not.
+    pub(super) duplicated: u64,
+    /// Rows that nobody sent.
+    pub(super) foreign: u64,
+    /// Records that are there although their answer never came, which is allowed.
+    pub(super) unanswered: u64,
+    /// Requests without an answer that are there in part, which is allowed too, but worth a look.
+    pub(super) partial: u64,
+    /// What is wrong, for people.
+    pub(super) details: Vec<String>,
+}
+
+/// What the store holds of one request.
+#[derive(Clone, Copy, Default)]
+struct Held {
+    rows: u64,
+    distinct: u64,
+    lowest: i64,
+    highest: i64,
+}
+
+/// Looks for every record of the ledger.
+///
+/// # Errors
+/// When the server does not answer.
+pub(super) async fn verify(sql: &Sql, ledger: &Ledger) -> Result<Findings> {
+    let batches = ledger.batches();
+    let mut findings = Findings::default();
+    for signal in Signal::ALL {
+        let mut counted = 0;
+        for start in (0..batches.len()).step_by(PAGE) {
+            let end = (start + PAGE).min(batches.len());
+            let held = held(sql, signal, start, end).await?;
+            for (number, held) in (start..end).zip(held) {
+                counted += held.rows;
+                let batch = &batches[number];
+                if batch.signal == signal {
+                    judge(sql, &mut findings, number, batch, held).await?;
+                } else if held.rows > 0 {
+                    findings.foreign += held.rows;
+                    findings.details.push(format!("request {number} is found in {}", signal.table()));
+                }
+            }
+        }
+        let all = sql.number(&format!("select count(*) from {}", signal.table())).await?;
+        if all != counted {
+            findings.foreign += all.abs_diff(counted);
+            findings.details.push(format!(
+                "{} holds {all} rows, but {counted} of them belong to requests that were sent",
+                signal.table()
+            ));
+        }
+    }
+    Ok(findings)
+}
+
+async fn held(sql: &Sql, signal: Signal, start: usize, end: usize) -> Result<Vec<Held>> {
+    let query = format!(
+        "select batch, count(*) as held, count(distinct id) as ids, min(id) as lowest, max(id) as highest from \
+         (select json_get_int(attributes, '{BATCH}') as batch, json_get_int(attributes, '{RECORD}') as id from {}) \
+         where batch >= {start} and batch < {end} group by batch",
+        signal.table()
+    );
+    let rows = sql.query(&query).await?;
+    let mut held = vec![Held::default(); end - start];
+    let columns = (rows.integers("batch")?, rows.integers("held")?, rows.integers("ids")?);
+    let ranges = (rows.integers("lowest")?, rows.integers("highest")?);
+    for row in 0..rows.len() {
+        let index = usize::try_from(columns.0[row]).ok().and_then(|number| number.checked_sub(start));
+        let place = index.and_then(|index| held.get_mut(index)).context("a row outside of the range came back")?;
+        *place = Held {
+            rows: columns.1[row] as u64,
+            distinct: columns.2[row] as u64,
+            lowest: ranges.0[row],
+            highest: ranges.1[row],
+        };
+    }
+    Ok(held)
+}
+
+/// With the distinct numbers within the request's range, their count says whether any is missing.
+async fn judge(sql: &Sql, findings: &mut Findings, number: usize, batch: &Batch, held: Held) -> Result<()> {
+    let outside =
+        held.rows > 0 && (held.lowest < batch.first as i64 || held.highest >= (batch.first + batch.count) as i64);
+    let duplicated = held.rows - held.distinct;
+    findings.duplicated += duplicated;
+    let missing = batch.count.saturating_sub(held.distinct);
+    if batch.acknowledged {
+        findings.acknowledged += batch.count;
+        findings.found += batch.count - missing;
+        findings.missing += missing;
+    } else {
+        findings.unanswered += held.distinct;
+        findings.partial += u64::from(held.distinct > 0 && missing > 0);
+    }
+    if outside {
+        findings.foreign += 1;
+    }
+    let broken = outside || duplicated > 0 || (batch.acknowledged && missing > 0);
+    if broken && findings.details.len() < DESCRIBED {
+        findings.details.push(describe(sql, number, batch, held).await?);
+    }
+    Ok(())
+}
+
+async fn describe(sql: &Sql, number: usize, batch: &Batch, held: Held) -> Result<String> {
+    let query = format!(
+        "select json_get_int(attributes, '{RECORD}') as id from {} where json_get_int(attributes, '{BATCH}') = \
+         {number} order by id",
+        batch.signal.table()
+    );
+    let ids = sql.query(&query).await?.integers("id")?;
+    let expected = batch.first as i64..(batch.first + batch.count) as i64;
+    let missing: Vec<_> = expected.clone().filter(|id| ids.binary_search(id).is_err()).take(20).collect();
+    let mut twice: Vec<_> = ids.windows(2).filter(|pair| pair[0] == pair[1]).map(|pair| pair[0]).collect();
+    twice.dedup();
+    twice.truncate(20);
+    Ok(format!(
+        "request {number} of {} {}s, {}: {} rows, {} distinct; numbers {expected:?}; missing {missing:?}; more than \
+         once {twice:?}",
+        batch.count,
+        batch.signal.item(),
+        if batch.acknowledged { "acknowledged" } else { "never answered" },
+        held.rows,
+        held.distinct,
+    ))
+}
+
+impl Findings {
+    /// Whether the server kept its word.
+    pub(super) fn is_sound(&self) -> bool {
+        self.missing == 0 && self.duplicated == 0 && self.foreign == 0
+    }
+
+    /// Prints the sums, and everything that is wrong.
+    pub(super) fn print(&self, title: &str) {
+        let row = [
+            title.to_owned(),
+            table::count(self.acknowledged),
+            table::count(self.found),
+            table::count(self.missing),
+            table::count(self.duplicated),
+            table::count(self.foreign),
+            table::count(self.unanswered),
+            table::count(self.partial),
+        ];
+        table::print(
+            &["", "acknowledged", "found", "missing", "duplicated", "foreign", "unanswered but kept", "kept in part"],
+            &[row.to_vec()],
+        );
+        for detail in &self.details {
+            println!("  {detail}");
+        }
+    }
+}

@@ -37,10 +37,6 @@ impl Source {
         self.rng.random_bool(probability)
     }
 
-    pub(crate) fn fraction(&mut self) -> f64 {
-        self.rng.random()
-    }
-
     pub(crate) fn pick<'a, T>(&mut self, from: &'a [T]) -> &'a T {
         &from[self.rng.random_range(0..from.len())]
     }
@@ -94,11 +90,6 @@ pub(crate) fn int(key: &str, value: i64) -> KeyValue {
 /// An attribute that is a float.
 pub(crate) fn double(key: &str, value: f64) -> KeyValue {
     attribute(key, any_value::Value::DoubleValue(value))
-}
-
-/// An attribute that is a truth value.
-pub(crate) fn bool(key: &str, value: bool) -> KeyValue {
-    attribute(key, any_value::Value::BoolValue(value))
 }
 
 fn attribute(key: &str, value: any_value::Value) -> KeyValue {

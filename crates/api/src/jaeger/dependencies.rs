@@ -65,7 +65,7 @@ struct Part {
 
 impl Part {
     /// One trace cannot be divided: at some depth a part is taken as it is.
-    const MAX_MODULUS: u64 = 1 << 16;
+    const MAX_MODULUS: u64 = 1 << 10;
 
     fn has(self, trace: TraceId) -> bool {
         // The last bytes: some systems pad 64-bit ids with zeros in front. The multiplication mixes ids that count up.
@@ -159,4 +159,38 @@ async fn read(
 
 fn id<T: std::str::FromStr<Err = tripod_model::InvalidId>>(column: &StringViewArray, row: usize) -> Result<T, SelectError> {
     column.value(row).parse().map_err(|error| SelectError::Failed(Box::new(error)))
+}
+
+#[cfg(test)]
+mod tests {
+    use tripod_model::{Attribute, Scope, Span};
+
+    use super::*;
+    use crate::testing::{T0, memory, resource, span_id, spans};
+
+    #[tokio::test]
+    async fn a_window_that_is_too_large_is_read_in_parts() {
+        let services = ["a", "b", "c"].map(|name| resource([Attribute::new("service.name", name)]));
+        // Thirty traces of a → b → c → c.
+        let rows = (0..120u8).map(|n| {
+            let (trace, depth) = (n / 4, n % 4);
+            let span = Span {
+                trace_id: TraceId([trace + 1; 16]),
+                span_id: span_id(depth + 1),
+                parent_span_id: span_id(depth),
+                start_time_unix_nano: T0,
+                ..Span::default()
+            };
+            (&services[usize::from(depth.min(2))], Scope::default(), span)
+        });
+        let store = memory([spans(rows.collect::<Vec<_>>())]).await as Arc<dyn Store>;
+        let (whole, read) = count(&store, TimeRange::ALL, 1_000).await.unwrap();
+        let call = |parent: &str, child: &str| Dependency { parent: parent.into(), child: child.into(), call_count: 30 };
+        assert_eq!((&whole, read), (&vec![call("a", "b"), call("b", "c")], 120));
+        for max_held in [0, 1, 10, 50] {
+            let (parts, read) = count(&store, TimeRange::ALL, max_held).await.unwrap();
+            assert_eq!(parts, whole, "{max_held}");
+            assert!(read > 120);
+        }
+    }
 }

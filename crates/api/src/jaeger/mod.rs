@@ -19,6 +19,8 @@ mod names;
 mod parameters;
 mod search;
 mod tags;
+#[cfg(test)]
+mod tests;
 mod trace;
 
 use std::sync::Arc;

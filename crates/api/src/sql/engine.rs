@@ -9,7 +9,6 @@ use arrow::array::RecordBatch;
 use arrow::datatypes::{DataType, SchemaRef};
 use datafusion::catalog::MemorySchemaProvider;
 use datafusion::catalog::{CatalogProvider, MemoryCatalogProvider, SchemaProvider};
-use datafusion::common::config::Dialect;
 use datafusion::error::DataFusionError;
 use datafusion::execution::disk_manager::{DiskManagerBuilder, DiskManagerMode};
 use datafusion::execution::memory_pool::GreedyMemoryPool;
@@ -19,7 +18,7 @@ use datafusion::execution::{FunctionRegistry, SendableRecordBatchStream, Session
 use datafusion::logical_expr::{Expr, LogicalPlan, LogicalPlanBuilder};
 use datafusion::physical_plan::execute_stream;
 use datafusion::prelude::{SQLOptions, SessionConfig, SessionContext};
-use datafusion::sql::parser::Statement;
+use datafusion::sql::parser::{DFParserBuilder, Statement};
 use datafusion::sql::sqlparser::ast;
 use datafusion_functions_json::{JSON_UNION_DATA_TYPE, udfs::json_union_to_text_udf};
 use futures::StreamExt;
@@ -29,6 +28,7 @@ use tokio::time::Instant;
 use tripod_storage::{Signal, Store};
 
 use super::attributes::PromotedAttributes;
+use super::dialect::QueryDialect;
 use super::error::QueryError;
 use super::ids::LowerCaseIds;
 use super::table::SignalTable;
@@ -154,7 +154,7 @@ impl SqlEngine {
 }
 
 async fn plan(state: &SessionState, text: &str, rows: usize) -> Result<LogicalPlan, DataFusionError> {
-    let statement = state.sql_to_statement(text, &Dialect::Generic)?;
+    let statement = parse(text)?;
     check(&statement)?;
     let plan = state.statement_to_plan(statement).await?;
     let read_only = SQLOptions::new().with_allow_ddl(false).with_allow_dml(false).with_allow_statements(false);
@@ -166,6 +166,15 @@ async fn plan(state: &SessionState, text: &str, rows: usize) -> Result<LogicalPl
             let limited = LogicalPlanBuilder::from(plan).limit(0, Some(rows.saturating_add(1)))?.build()?;
             with_json_as_text(limited)
         }
+    }
+}
+
+pub(super) fn parse(text: &str) -> Result<Statement, DataFusionError> {
+    let mut statements = DFParserBuilder::new(text).with_dialect(&QueryDialect).build()?.parse_statements()?;
+    match (statements.pop_front(), statements.len()) {
+        (Some(statement), 0) => Ok(statement),
+        (None, _) => Err(DataFusionError::Plan("the query is empty".to_owned())),
+        (Some(_), more) => Err(DataFusionError::Plan(format!("there are {} statements; one runs at a time", more + 1))),
     }
 }
 

@@ -8,6 +8,7 @@
 //! the answer are in [`format`].
 
 mod attributes;
+mod dialect;
 mod engine;
 #[cfg(test)]
 mod equivalence;

@@ -316,6 +316,7 @@ async fn functions_joins_and_recursion_work() {
             json!([["load, cart", 1], ["GET /", 0]]),
         ),
         ("select count(*) from spans where start_time > now() - interval '1 hour'", json!([[0]])),
+        ("select * exclude (trace_id) from (select trace_id, name from spans order by start_time limit 1)", json!([["GET /cart"]])),
         ("select events[1]['name'] from spans where events is not null", json!([["retry"]])),
         ("select (select max(duration_ns) from spans), (select count(*) from logs)", json!([[5_000_000, 2]])),
     ] {

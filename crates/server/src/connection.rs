@@ -296,3 +296,77 @@ impl HttpBody for Timely {
         self.body.size_hint()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use axum::routing::get;
+    use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream};
+
+    use super::*;
+
+    fn connect(router: Router, limits: settings::Server) -> (DuplexStream, CancellationToken) {
+        let (client, server) = tokio::io::duplex(1 << 16);
+        let draining = CancellationToken::new();
+        let connections = Arc::new(Connections {
+            listener: "test",
+            limits: Arc::new(limits),
+            router: Arc::new(OnceLock::from(router)),
+            starting: Router::new(),
+            draining: draining.clone(),
+        });
+        tokio::spawn(connections.serve(server, ([127, 0, 0, 1], 1).into()));
+        (client, draining)
+    }
+
+    /// Reads until the text is there, or to the end of the connection.
+    async fn read_until(client: &mut DuplexStream, text: &str) -> String {
+        let mut read = Vec::new();
+        while !String::from_utf8_lossy(&read).contains(text) && client.read_buf(&mut read).await.unwrap() > 0 {}
+        String::from_utf8(read).unwrap()
+    }
+
+    #[tokio::test]
+    async fn a_panic_ends_its_request_only() {
+        async fn fail() -> &'static str {
+            panic!("a bug")
+        }
+        let router = Router::new().route("/fail", get(fail)).route("/work", get(|| async { "worked" }));
+        let (mut client, _draining) = connect(router, settings::Server::default());
+        client.write_all(b"GET /fail HTTP/1.1\r\nhost: x\r\n\r\n").await.unwrap();
+        let answer = read_until(&mut client, "}").await;
+        assert!(answer.starts_with("HTTP/1.1 500 "), "{answer}");
+        client.write_all(b"GET /work HTTP/1.1\r\nhost: x\r\n\r\n").await.unwrap();
+        let answer = read_until(&mut client, "worked").await;
+        assert!(answer.starts_with("HTTP/1.1 200 ") && answer.ends_with("worked"), "{answer}");
+    }
+
+    #[tokio::test]
+    async fn draining_finishes_what_runs_and_closes() {
+        let (begun, mut has_begun) = tokio::sync::mpsc::channel(1);
+        let (finish, may_finish) = tokio::sync::watch::channel(false);
+        let handler = move || async move {
+            begun.send(()).await.unwrap();
+            may_finish.clone().wait_for(|may| *may).await.unwrap();
+            "finished"
+        };
+        let (mut client, draining) = connect(Router::new().route("/", get(handler)), settings::Server::default());
+        client.write_all(b"GET / HTTP/1.1\r\nhost: x\r\n\r\n").await.unwrap();
+        has_begun.recv().await.unwrap();
+        draining.cancel();
+        tokio::task::yield_now().await;
+        finish.send(true).unwrap();
+        let mut answer = String::new();
+        client.read_to_string(&mut answer).await.unwrap();
+        assert!(answer.contains("connection: close") && answer.ends_with("finished"), "{answer}");
+    }
+
+    #[tokio::test]
+    async fn heads_are_limited() {
+        let limits = settings::Server { max_header_bytes: 8192, ..settings::Server::default() };
+        let (mut client, _draining) = connect(Router::new(), limits);
+        let head = format!("GET / HTTP/1.1\r\nhost: x\r\nx-long: {}\r\n\r\n", "y".repeat(10_000));
+        client.write_all(head.as_bytes()).await.unwrap();
+        let answer = read_until(&mut client, "\r\n").await;
+        assert!(answer.starts_with("HTTP/1.1 431 "), "{answer}");
+    }
+}

@@ -15,10 +15,10 @@ format:
     cargo fmt --all {{ if env("CI", "") != "" { "-- --check" } else { "" } }}
 
 lint:
-    cargo clippy --workspace --all-targets --all-features -- -D warnings
+    cargo clippy --workspace --all-targets -- -D warnings
 
 test:
-    cargo test --workspace --all-features
+    cargo test --workspace
 
 # Licences, and one version of the data stack.
 deny:

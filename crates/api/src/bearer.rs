@@ -68,7 +68,9 @@ mod tests {
         assert_eq!(status(None, None).await, (StatusCode::OK, false));
         assert_eq!(status(token, Some("Bearer s3cret")).await, (StatusCode::OK, false));
         assert_eq!(status(token, Some("bearer  s3cret")).await, (StatusCode::OK, false));
-        for wrong in [None, Some("Bearer s3cre"), Some("Bearer s3cret2"), Some("Basic s3cret"), Some("Bearer"), Some("")] {
+        for wrong in
+            [None, Some("Bearer s3cre"), Some("Bearer s3cret2"), Some("Basic s3cret"), Some("Bearer"), Some("")]
+        {
             assert_eq!(status(token, wrong).await, (StatusCode::UNAUTHORIZED, true), "{wrong:?}");
         }
     }

@@ -143,10 +143,16 @@ mod tests {
         assert_eq!(ask(&health, "/health/ready").await.0, 503);
         health.set_ready(true);
         let (status, body) = ask(&health, "/health").await;
-        assert_eq!((status, &body["version"], &body["checks"][0]["message"]), (200, &"1.2.3".into(), &"writable".into()));
+        assert_eq!(
+            (status, &body["version"], &body["checks"][0]["message"]),
+            (200, &"1.2.3".into(), &"writable".into())
+        );
         well.store(false, Ordering::Relaxed);
         let (status, body) = ask(&health, "/health/ready").await;
-        assert_eq!((status, &body["status"], &body["checks"][0]["message"]), (503, &"unavailable".into(), &"disk full".into()));
+        assert_eq!(
+            (status, &body["status"], &body["checks"][0]["message"]),
+            (503, &"unavailable".into(), &"disk full".into())
+        );
         assert_eq!(ask(&health, "/health/live").await.0, 200);
     }
 }

@@ -5,6 +5,8 @@ use http::Uri;
 use serde::{Deserialize, Serialize};
 use tripod_otlp::Limits;
 
+/// See [`Settings::check`].
+const LARGEST_BODY: usize = 512 * MIB;
 const MIB: usize = 1024 * 1024;
 
 /// What receivers accept, from whom, and how much of it.
@@ -89,6 +91,12 @@ impl Settings {
         }
         if self.read_timeout_seconds == 0 {
             mistakes.push("read_timeout_seconds: must be at least 1, or every request is refused".to_owned());
+        }
+        if self.max_decompressed_bytes > LARGEST_BODY {
+            mistakes.push(format!(
+                "max_decompressed_bytes: must be at most {LARGEST_BODY}: the text of one request grows up to six times \
+                 when it is stored, and must stay below 4 GiB"
+            ));
         }
         let largest = self.max_request_bytes.saturating_add(self.max_decompressed_bytes);
         if self.max_in_flight_bytes < largest {

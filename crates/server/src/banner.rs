@@ -51,8 +51,9 @@ pub(crate) fn banner(listeners: &[ListenerStatus], data_dir: &Path, took: Durati
 pub(crate) fn exporter_lines(listeners: &[ListenerStatus]) -> Vec<String> {
     let find = |name: &str| listeners.iter().find(|listener| listener.name == name).map(ListenerStatus::url);
     let http = find("otlp_http").or_else(|| find("front_door").map(|url| format!("{url}/otlp")));
-    let line =
-        |url: String, protocol| format!("export OTEL_EXPORTER_OTLP_ENDPOINT={url} OTEL_EXPORTER_OTLP_PROTOCOL={protocol}");
+    let line = |url: String, protocol| {
+        format!("export OTEL_EXPORTER_OTLP_ENDPOINT={url} OTEL_EXPORTER_OTLP_PROTOCOL={protocol}")
+    };
     let http = http.map(|url| line(url, "http/protobuf"));
     http.into_iter().chain(find("otlp_grpc").map(|url| line(url, "grpc"))).collect()
 }

@@ -288,7 +288,8 @@ mod tests {
 
     #[test]
     fn flags_become_settings() {
-        let cli = Cli::parse_from(["tripod", "serve", "--listen", "[::]:1", "--jaeger-listen", "off", "--set", "a.b=c=d"]);
+        let cli =
+            Cli::parse_from(["tripod", "serve", "--listen", "[::]:1", "--jaeger-listen", "off", "--set", "a.b=c=d"]);
         let Command::Serve(serve) = cli.command else { panic!("another command") };
         let overrides = serve.overrides();
         let pairs: Vec<_> = overrides.iter().map(|(key, value, _)| (key.as_str(), value.as_str())).collect();

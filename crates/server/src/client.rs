@@ -23,12 +23,13 @@ impl Client {
     /// # Errors
     /// When the URL or the certificate cannot be used.
     pub(crate) fn new(args: &ServerArgs) -> anyhow::Result<Self> {
-        let address = args.server.trim_end_matches('/');
+        let address = args.server.trim();
         let address = if address.contains("://") { address.to_owned() } else { format!("http://{address}") };
-        let base = Url::parse(&address)
-            .ok()
-            .filter(|url| matches!(url.scheme(), "http" | "https") && url.has_host())
-            .ok_or_else(|| anyhow!("\"{}\" is no server; write for example http://127.0.0.1:6767", args.server))?;
+        let base =
+            Url::parse(&address)
+                .ok()
+                .filter(|url| matches!(url.scheme(), "http" | "https") && url.has_host())
+                .ok_or_else(|| anyhow!("\"{}\" is no server; write for example http://127.0.0.1:6767", args.server))?;
         let mut builder = reqwest::Client::builder()
             .connect_timeout(CONNECT_TIMEOUT)
             .user_agent(concat!("tripod/", env!("CARGO_PKG_VERSION")));

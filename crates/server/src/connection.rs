@@ -61,7 +61,11 @@ impl Connections {
             service_fn(move |request| answer(Arc::clone(&connections), Arc::clone(&activity), peer, request))
         };
         let mut builder = Builder::new(TokioExecutor::new());
-        builder.http1().timer(TokioTimer::new()).header_read_timeout(None).max_buf_size(limits.max_header_bytes as usize);
+        builder
+            .http1()
+            .timer(TokioTimer::new())
+            .header_read_timeout(None)
+            .max_buf_size(limits.max_header_bytes as usize);
         builder
             .http2()
             .timer(TokioTimer::new())
@@ -99,7 +103,8 @@ impl Connections {
 
     /// Counts a connection that ended before its time. Not a warning: it is the client's doing, and there are many.
     pub(crate) fn failed(&self, reason: &'static str, peer: SocketAddr, error: &dyn Display) {
-        metrics::counter!("tripod_connections_failed_total", "listener" => self.listener, "reason" => reason).increment(1);
+        metrics::counter!("tripod_connections_failed_total", "listener" => self.listener, "reason" => reason)
+            .increment(1);
         tracing::debug!(listener = self.listener, %peer, reason, %error, "a connection ended before its time");
     }
 }
@@ -241,7 +246,10 @@ impl HttpBody for Watched {
     type Data = Bytes;
     type Error = axum::Error;
 
-    fn poll_frame(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
         let polled = Pin::new(&mut self.body).poll_frame(context);
         if polled.is_pending() {
             if self.busy.is_none() {
@@ -275,7 +283,10 @@ impl HttpBody for Timely {
     type Data = Bytes;
     type Error = Box<dyn Error + Send + Sync>;
 
-    fn poll_frame(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Self::Error>>> {
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Self::Error>>> {
         let this = &mut *self;
         let polled = Pin::new(&mut this.body).poll_frame(context);
         if polled.is_pending() {

@@ -201,12 +201,7 @@ impl Listening {
     }
 }
 
-async fn accept(
-    listener: Listener,
-    connections: Arc<Connections>,
-    tasks: TaskTracker,
-    aborting: CancellationToken,
-) {
+async fn accept(listener: Listener, connections: Arc<Connections>, tasks: TaskTracker, aborting: CancellationToken) {
     let Listener { name, socket, tls, .. } = listener;
     let slots = Arc::new(Semaphore::new(connections.limits.max_connections));
     let mut was_full = false;

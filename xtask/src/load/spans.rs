@@ -44,8 +44,7 @@ pub(crate) fn request(source: &mut Source, count: usize, now: u64) -> ExportTrac
     while left > 0 {
         let size = (source.between(5, 15) as usize).min(left);
         left -= size;
-        let start = now - source.between(1_000_000, 2_000_000_000);
-        for (service, span) in trace(source, size, start) {
+        for (service, span) in trace(source, size, now) {
             by_service[service].push(span);
         }
     }
@@ -72,13 +71,15 @@ struct Context {
     ids: Vec<KeyValue>,
 }
 
-fn trace(source: &mut Source, size: usize, start: u64) -> Vec<(usize, Span)> {
+/// One trace that ended at least 2 ms before `now`.
+fn trace(source: &mut Source, size: usize, now: u64) -> Vec<(usize, Span)> {
     let mut ids = vec![text("request_id", source.uuid()), text("session_id", source.hex(16))];
     if source.chance(0.7) {
         ids.push(text("user_id", format!("user-{}", source.between(1, 50_000))));
     }
     let context = Context { trace_id: source.trace_id(), ids };
     let length = source.duration(80_000_000);
+    let start = now - length - source.between(2_000_000, 1_000_000_000);
     let mut spans: Vec<(usize, Span)> = Vec::with_capacity(size);
     let root = http_server(source, &context, 1);
     spans.push((1, place(source, root, &[], start, length)));

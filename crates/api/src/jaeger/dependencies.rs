@@ -29,11 +29,18 @@ pub(super) struct Dependency {
 }
 
 /// The calls of a window, and how many spans were read.
-pub(super) async fn dependencies(store: &Arc<dyn Store>, window: TimeRange) -> Result<(Vec<Dependency>, u64), SelectError> {
+pub(super) async fn dependencies(
+    store: &Arc<dyn Store>,
+    window: TimeRange,
+) -> Result<(Vec<Dependency>, u64), SelectError> {
     count(store, window, MAX_HELD).await
 }
 
-async fn count(store: &Arc<dyn Store>, window: TimeRange, max_held: usize) -> Result<(Vec<Dependency>, u64), SelectError> {
+async fn count(
+    store: &Arc<dyn Store>,
+    window: TimeRange,
+    max_held: usize,
+) -> Result<(Vec<Dependency>, u64), SelectError> {
     let mut services = Services::default();
     let mut calls: HashMap<(u32, u32), u64> = HashMap::new();
     let mut rows = 0;
@@ -157,7 +164,10 @@ async fn read(
     Ok(Some(held))
 }
 
-fn id<T: std::str::FromStr<Err = tripod_model::InvalidId>>(column: &StringViewArray, row: usize) -> Result<T, SelectError> {
+fn id<T: std::str::FromStr<Err = tripod_model::InvalidId>>(
+    column: &StringViewArray,
+    row: usize,
+) -> Result<T, SelectError> {
     column.value(row).parse().map_err(|error| SelectError::Failed(Box::new(error)))
 }
 
@@ -185,7 +195,8 @@ mod tests {
         });
         let store = memory([spans(rows.collect::<Vec<_>>())]).await as Arc<dyn Store>;
         let (whole, read) = count(&store, TimeRange::ALL, 1_000).await.unwrap();
-        let call = |parent: &str, child: &str| Dependency { parent: parent.into(), child: child.into(), call_count: 30 };
+        let call =
+            |parent: &str, child: &str| Dependency { parent: parent.into(), child: child.into(), call_count: 30 };
         assert_eq!((&whole, read), (&vec![call("a", "b"), call("b", "c")], 120));
         for max_held in [0, 1, 10, 50] {
             let (parts, read) = count(&store, TimeRange::ALL, max_held).await.unwrap();

@@ -2,8 +2,11 @@
 
 /// Nanoseconds of a duration; a number needs a unit, but for `0`.
 pub(super) fn parse_go_duration(text: &str) -> Result<i64, String> {
-    parse(text, &[("ns", 1e0), ("us", 1e3), ("µs", 1e3), ("μs", 1e3), ("ms", 1e6), ("s", 1e9), ("m", 6e10), ("h", 3.6e12)])
-        .map_err(|reason| reason.unwrap_or_else(|| "has no unit (ns, us, ms, s, m, h)".to_owned()))
+    parse(
+        text,
+        &[("ns", 1e0), ("us", 1e3), ("µs", 1e3), ("μs", 1e3), ("ms", 1e6), ("s", 1e9), ("m", 6e10), ("h", 3.6e12)],
+    )
+    .map_err(|reason| reason.unwrap_or_else(|| "has no unit (ns, us, ms, s, m, h)".to_owned()))
 }
 
 /// Nanoseconds of a lookback as the Jaeger UI offers them, with days and weeks too; `None` for `custom`.

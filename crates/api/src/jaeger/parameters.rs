@@ -219,7 +219,9 @@ mod tests {
         ] {
             assert_eq!(search(query).unwrap_err(), message, "{query}");
         }
-        assert!(search("service=s&tags=%7B").unwrap_err().starts_with("malformed 'tags' parameter, cannot unmarshal JSON"));
+        assert!(
+            search("service=s&tags=%7B").unwrap_err().starts_with("malformed 'tags' parameter, cannot unmarshal JSON")
+        );
     }
 
     #[test]

@@ -35,7 +35,8 @@ pub(super) async fn find(store: &Arc<dyn Store>, search: &Search) -> Result<Vec<
     let mut select = Select::all(Signal::Spans).during(search.time).columns(columns);
     select.matchers.push(service_matcher(&search.service));
     select.matchers.extend(search.operation.as_ref().map(|name| Matcher::eq("name", name.as_str())));
-    let duration = |predicate: fn(Scalar) -> Predicate, nanos| Matcher::new("duration_ns", predicate(Scalar::Int(nanos)));
+    let duration =
+        |predicate: fn(Scalar) -> Predicate, nanos| Matcher::new("duration_ns", predicate(Scalar::Int(nanos)));
     select.matchers.extend(search.min_duration.map(|nanos| duration(Predicate::GtEq, nanos)));
     select.matchers.extend(search.max_duration.map(|nanos| duration(Predicate::LtEq, nanos)));
     select.matchers.extend(pushed.iter().filter_map(|tag| tag.matcher()));

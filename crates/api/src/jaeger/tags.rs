@@ -56,7 +56,9 @@ impl Tag {
     pub(super) fn matcher(&self) -> Option<Matcher> {
         let value = self.value.as_str();
         match (self.key.as_str(), value) {
-            ("span.kind", "internal" | "server" | "client" | "producer" | "consumer") => Some(Matcher::eq("kind", value)),
+            ("span.kind", "internal" | "server" | "client" | "producer" | "consumer") => {
+                Some(Matcher::eq("kind", value))
+            }
             ("otel.status_code", "OK") => Some(Matcher::eq("status_code", "ok")),
             ("otel.status_code", "ERROR") => Some(Matcher::eq("status_code", "error")),
             ("otel.status_description", value) => Some(Matcher::eq("status_message", value)),
@@ -95,7 +97,9 @@ impl Tag {
             let operand = match column.kind {
                 Kind::Text => Some(Scalar::Text(self.value.clone())),
                 // Exactly the number's text: neither "+1" nor "01".
-                Kind::Int => self.value.parse().ok().filter(|number: &i64| number.to_string() == self.value).map(Scalar::Int),
+                Kind::Int => {
+                    self.value.parse().ok().filter(|number: &i64| number.to_string() == self.value).map(Scalar::Int)
+                }
                 Kind::Bool => self.value.parse().ok().map(Scalar::Bool),
                 Kind::Double => self.value.parse().ok().map(Scalar::Double),
                 _ => None,
@@ -116,7 +120,8 @@ impl Tag {
     /// Which spans have an event with the tag: as an attribute, or as the event's name under `event`.
     fn in_events(&self, rows: &RecordBatch) -> Result<BooleanArray, SelectError> {
         let unreadable = || SelectError::Invalid("spans were read without their events".to_owned());
-        let lists = rows.column_by_name("events").and_then(|array| array.as_list_opt::<i32>()).ok_or_else(unreadable)?;
+        let lists =
+            rows.column_by_name("events").and_then(|array| array.as_list_opt::<i32>()).ok_or_else(unreadable)?;
         let events = lists.values().as_struct_opt().ok_or_else(unreadable)?;
         if events.is_empty() {
             return Ok(BooleanArray::from(vec![false; rows.num_rows()]));

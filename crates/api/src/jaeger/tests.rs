@@ -10,9 +10,7 @@ use tripod_storage::{Predicate, Scalar, Store, TimeRange};
 
 use super::router;
 use crate::JaegerSettings;
-use crate::testing::{
-    Ending, Misbehaving, Received, Recorder, T0, get, memory, resource, span_id, spans, trace_id,
-};
+use crate::testing::{Ending, Misbehaving, Received, Recorder, T0, get, memory, resource, span_id, spans, trace_id};
 
 const MILLI: u64 = 1_000_000;
 const SECOND: u64 = 1_000_000_000;
@@ -201,11 +199,11 @@ async fn a_trace_has_everything() {
     let names: Vec<_> = trace["spans"].as_array().unwrap().iter().map(|span| &span["operationName"]).collect();
     assert_eq!(names, ["GET /cart", "POST /load", "POST /load", "SELECT"]);
     let query = &trace["spans"][3];
+    assert_eq!(query["references"], json!([{"refType": "CHILD_OF", "traceID": trace_one, "spanID": "13".repeat(8)}]));
     assert_eq!(
-        query["references"],
-        json!([{"refType": "CHILD_OF", "traceID": trace_one, "spanID": "13".repeat(8)}])
+        (&query["duration"], &query["startTime"], query.get("flags")),
+        (&json!(1), &json!(start + 30_000), None)
     );
-    assert_eq!((&query["duration"], &query["startTime"], query.get("flags")), (&json!(1), &json!(start + 30_000), None));
     assert_eq!(query["tags"].as_array().unwrap().last().unwrap(), &tag("otel.status_code", "string", "OK"));
     assert_eq!(
         trace["processes"][query["processID"].as_str().unwrap()],
@@ -362,14 +360,18 @@ async fn a_search_is_within_its_time_and_gives_traces_whole() {
 async fn a_search_pushes_down_what_it_can() {
     let recorder = Recorder::new(store().await);
     let api = router(Arc::clone(&recorder) as Arc<dyn Store>, &JaegerSettings::default());
-    found(&api, "service=cart&operation=SELECT&minDuration=1us&tag=span.kind:client&tag=db.system.name:postgresql").await;
+    found(&api, "service=cart&operation=SELECT&minDuration=1us&tag=span.kind:client&tag=db.system.name:postgresql")
+        .await;
     let selects = recorder.take();
     assert_eq!(selects.len(), 2);
     let columns: Vec<_> = selects[0].matchers.iter().map(|matcher| matcher.column.as_str()).collect();
     assert_eq!(columns, ["service_name", "name", "duration_ns", "kind"]);
     let columns = selects[0].columns.as_ref().unwrap();
     assert_eq!(columns, &["start_time", "trace_id", "db_system_name", "attributes", "resource_attributes", "events"]);
-    assert_eq!(selects[0].time, TimeRange { start: 1_767_225_500 * SECOND as i64, end: 1_767_225_900 * SECOND as i64 + 1_000 });
+    assert_eq!(
+        selects[0].time,
+        TimeRange { start: 1_767_225_500 * SECOND as i64, end: 1_767_225_900 * SECOND as i64 + 1_000 }
+    );
     let predicate = Predicate::Eq(Scalar::Text("01".repeat(16)));
     assert_eq!((&selects[1].matchers[0].predicate, selects[1].time), (&predicate, TimeRange::ALL));
 }

@@ -102,7 +102,9 @@ impl TraceWriter {
         }
         let warnings = match self.omitted {
             0 => "null".to_owned(),
-            omitted => format!("[\"{omitted} more spans of this trace are left out: it is larger than an answer may be\"]"),
+            omitted => {
+                format!("[\"{omitted} more spans of this trace are left out: it is larger than an answer may be\"]")
+            }
         };
         out.extend_from_slice(format!("}},\"warnings\":{warnings}}}").as_bytes());
     }
@@ -195,7 +197,8 @@ fn write_references(span: &Span<'_>, out: &mut Vec<u8>) {
         reference("CHILD_OF", &span.trace_id.hex(), &span.parent_span_id.hex());
     }
     for link in &span.links {
-        let child = link.attributes.iter().any(|a| a.key == "opentracing.ref_type" && a.value.as_str() == Some("child_of"));
+        let child =
+            link.attributes.iter().any(|a| a.key == "opentracing.ref_type" && a.value.as_str() == Some("child_of"));
         reference(if child { "CHILD_OF" } else { "FOLLOWS_FROM" }, &link.trace_id.hex(), &link.span_id.hex());
     }
 }

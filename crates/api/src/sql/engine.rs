@@ -201,7 +201,8 @@ fn check(statement: &Statement) -> Result<(), DataFusionError> {
         return Ok(());
     }
     let text = statement.to_string();
-    let verb: Vec<_> = text.split_whitespace().take_while(|word| word.bytes().all(|b| b.is_ascii_uppercase())).collect();
+    let verb: Vec<_> =
+        text.split_whitespace().take_while(|word| word.bytes().all(|b| b.is_ascii_uppercase())).collect();
     Err(DataFusionError::Plan(format!(
         "{} is refused: queries only read; there are SELECT, EXPLAIN, DESCRIBE and SHOW",
         if verb.is_empty() { "this statement".to_owned() } else { verb.join(" ") }

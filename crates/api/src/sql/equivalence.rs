@@ -28,7 +28,11 @@ fn batch() -> Batch {
         Value::Array(vec![1i64.into()]),
         f64::NAN.into(),
     ];
-    let services = [resource([Attribute::new("service.name", "a")]), resource([Attribute::new("service.name", "b%")]), resource([])];
+    let services = [
+        resource([Attribute::new("service.name", "a")]),
+        resource([Attribute::new("service.name", "b%")]),
+        resource([]),
+    ];
     let rows = (0..64u8).map(|n| {
         let mut attributes = Vec::new();
         if n % 9 != 0 {
@@ -70,7 +74,8 @@ fn leaf() -> impl Strategy<Value = String> {
     let text_columns = || prop::sample::select(vec!["name", "service_name", "http_route", "kind", "parent_span_id"]);
     let ids = prop::sample::select(vec!["02", "03", "AA"]);
     let times = || (-1i64..8).prop_map(|n| format!("to_timestamp_nanos({})", T0 as i64 + n));
-    let numbers = || prop::sample::select(vec!["-1", "0", "1", "2", "199", "200", "null", "1.5", "9223372036854775807"]);
+    let numbers =
+        || prop::sample::select(vec!["-1", "0", "1", "2", "199", "200", "null", "1.5", "9223372036854775807"]);
     let int_columns = || prop::sample::select(vec!["duration_ns", "http_response_status_code", "flags"]);
     let json = prop::sample::select(vec![
         "attributes->>'x'",
@@ -88,8 +93,11 @@ fn leaf() -> impl Strategy<Value = String> {
         (times(), times()).prop_map(|(a, b)| format!("start_time between {a} and {b}")),
         (times(), times()).prop_map(|(a, b)| format!("start_time not in ({a}, {b})")),
         (int_columns(), numbers(), numbers()).prop_map(|(c, a, b)| format!("{c} not between {a} and {b}")),
-        (text_columns(), prop::collection::vec(texts(), 1..6), any::<bool>())
-            .prop_map(|(c, v, not)| format!("{c} {}in ({})", if not { "not " } else { "" }, v.join(", "))),
+        (text_columns(), prop::collection::vec(texts(), 1..6), any::<bool>()).prop_map(|(c, v, not)| format!(
+            "{c} {}in ({})",
+            if not { "not " } else { "" },
+            v.join(", ")
+        )),
         (text_columns(), any::<bool>()).prop_map(|(c, not)| format!("{c} is {}null", if not { "not " } else { "" })),
         (text_columns(), patterns, any::<bool>())
             .prop_map(|(c, p, not)| format!("{c} {}like {p}", if not { "not " } else { "" })),
@@ -102,7 +110,9 @@ fn leaf() -> impl Strategy<Value = String> {
 }
 
 fn condition() -> impl Strategy<Value = Condition> {
+    // In parentheses: the parser takes what follows `IS DISTINCT FROM` as one expression.
     leaf()
+        .prop_map(|leaf| format!("({leaf})"))
         .prop_recursive(3, 12, 3, |inner| {
             prop_oneof![
                 prop::collection::vec(inner.clone(), 2..4).prop_map(|all| format!("({})", all.join(" and "))),
@@ -130,7 +140,9 @@ impl Engines {
         let marked = runtime.block_on(plain.table_provider("spans")).unwrap().schema();
         let rows = RecordBatch::try_new(Arc::clone(&marked), rows.columns().to_vec()).unwrap();
         schema.deregister_table(Signal::Spans.table()).unwrap();
-        schema.register_table("spans".to_owned(), Arc::new(MemTable::try_new(marked, vec![vec![rows]]).unwrap())).unwrap();
+        schema
+            .register_table("spans".to_owned(), Arc::new(MemTable::try_new(marked, vec![vec![rows]]).unwrap()))
+            .unwrap();
         Self { pushing, plain }
     }
 }
@@ -150,8 +162,8 @@ fn the_store_and_the_engine_agree() {
     let mut runner = proptest::test_runner::TestRunner::new(ProptestConfig::with_cases(400));
     runner
         .run(&condition(), |condition| {
-            let (pushed, plain) =
-                runtime.block_on(async { (run(&engines.pushing, &condition).await, run(&engines.plain, &condition).await) });
+            let (pushed, plain) = runtime
+                .block_on(async { (run(&engines.pushing, &condition).await, run(&engines.plain, &condition).await) });
             prop_assert!(plain.is_ok(), "{:?}", plain);
             prop_assert_eq!(pushed, plain);
             Ok(())

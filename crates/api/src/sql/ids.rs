@@ -26,7 +26,8 @@ impl FunctionRewrite for LowerCaseIds {
     fn rewrite(&self, expr: Expr, schema: &DFSchema, _: &ConfigOptions) -> Result<Transformed<Expr>> {
         Ok(match expr {
             Expr::BinaryExpr(BinaryExpr { mut left, op, mut right }) if compares(op) => {
-                let changed = (is_id(&left, schema) && lower(&mut right)) || (is_id(&right, schema) && lower(&mut left));
+                let changed =
+                    (is_id(&left, schema) && lower(&mut right)) || (is_id(&right, schema) && lower(&mut left));
                 with(Expr::BinaryExpr(BinaryExpr { left, op, right }), changed)
             }
             Expr::InList(InList { expr, mut list, negated }) if is_id(&expr, schema) => {
@@ -66,7 +67,8 @@ fn lower(expr: &mut Expr) -> bool {
     else {
         return false;
     };
-    let changes = text.bytes().all(|byte| byte.is_ascii_hexdigit()) && text.bytes().any(|byte| byte.is_ascii_uppercase());
+    let changes =
+        text.bytes().all(|byte| byte.is_ascii_hexdigit()) && text.bytes().any(|byte| byte.is_ascii_uppercase());
     if changes {
         text.make_ascii_lowercase();
     }

@@ -97,7 +97,9 @@ async fn read(engine: &SqlEngine, request: Request) -> Result<Asked, QueryError>
             _ => QueryError::Invalid(rejection.body_text()),
         })?;
         return serde_json::from_slice(&body).map_err(|error| {
-            QueryError::Invalid(format!("the body must be {{\"query\":\"…\",\"limit\":n,\"timeout_seconds\":n}}: {error}"))
+            QueryError::Invalid(format!(
+                "the body must be {{\"query\":\"…\",\"limit\":n,\"timeout_seconds\":n}}: {error}"
+            ))
         });
     }
     Query::try_from_uri(request.uri())

@@ -103,8 +103,9 @@ fn matcher(signal: Signal, filter: &Expr) -> Option<Matcher> {
         Expr::BinaryExpr(BinaryExpr { left, op: Operator::Or, right }) => {
             either(matcher(signal, left)?, matcher(signal, right)?)
         }
-        Expr::BinaryExpr(BinaryExpr { left, op, right }) => comparison(signal, left, *op, right)
-            .or_else(|| comparison(signal, right, op.swap()?, left)),
+        Expr::BinaryExpr(BinaryExpr { left, op, right }) => {
+            comparison(signal, left, *op, right).or_else(|| comparison(signal, right, op.swap()?, left))
+        }
         Expr::InList(InList { expr, list, negated: false }) => {
             let matchers = list.iter().map(|value| comparison(signal, expr, Operator::Eq, value));
             matchers.reduce(|all, one| either(all?, one?))?

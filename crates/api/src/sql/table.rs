@@ -86,10 +86,8 @@ impl TableProvider for SignalTable {
         filters: &[Expr],
         limit: Option<usize>,
     ) -> Result<Arc<dyn ExecutionPlan>> {
-        let pushdown = filters
-            .iter()
-            .filter_map(|filter| translate(self.signal, filter))
-            .fold(Pushdown::none(), Pushdown::and);
+        let pushdown =
+            filters.iter().filter_map(|filter| translate(self.signal, filter)).fold(Pushdown::none(), Pushdown::and);
         let schema = match projection {
             Some(indices) => Arc::new(self.schema.project(indices)?),
             None => Arc::clone(&self.schema),

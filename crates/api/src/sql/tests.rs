@@ -159,7 +159,8 @@ async fn answers_in_the_other_formats() {
 #[tokio::test]
 async fn times_and_empty_texts_in_csv() {
     let api = api().await;
-    let query = json!({"query": "select time, body, 'NaN'::double as x, make_array(1, 2) as l from logs order by time"});
+    let query =
+        json!({"query": "select time, body, 'NaN'::double as x, make_array(1, 2) as l from logs order by time"});
     assert_eq!(
         send(&api, post("text/csv", &query)).await.text(),
         "time,body,x,l\n\
@@ -266,7 +267,9 @@ async fn ids_compare_in_either_case() {
         format!("select count(*) from spans where trace_id in ('{id}', 'x')"),
         "select count(*) from spans where span_id = 'C2C2C2C2C2C2C2C2' or span_id = '0101010101010101'".to_owned(),
         format!("with s as (select trace_id as t from spans) select count(*) from s where t = '{id}'"),
-        format!("select count(*) from spans s where exists (select 1 from logs l where l.trace_id = '{id}' and l.trace_id = s.trace_id)"),
+        format!(
+            "select count(*) from spans s where exists (select 1 from logs l where l.trace_id = '{id}' and l.trace_id = s.trace_id)"
+        ),
     ] {
         assert_eq!(rows(&api, &query).await, json!([[2]]), "{query}");
     }
@@ -285,7 +288,10 @@ async fn attributes_are_found_wherever_they_are_kept() {
         // 42 was sent as a number: it is in the JSON, not in the text column.
         ("select attributes->>'user_id' from spans order by start_time", json!([["42"], [null], ["u7"]])),
         ("select s.attributes->>'http.route' from spans s where s.attributes->>'http.route' = '/'", json!([["/"]])),
-        ("select resource_attributes->>'deployment.environment.name' from spans order by start_time limit 1", json!([["prod"]])),
+        (
+            "select resource_attributes->>'deployment.environment.name' from spans order by start_time limit 1",
+            json!([["prod"]]),
+        ),
         ("select resource_attributes->>'host.name' from spans order by start_time limit 1", json!([["h1"]])),
         ("select attributes->'retries' from spans order by start_time", json!([[3], [null], [0]])),
         ("select attributes->'tags' from spans where attributes ? 'tags'", json!([[["a", "b"]]])),
@@ -306,9 +312,18 @@ async fn attributes_are_found_wherever_they_are_kept() {
 async fn functions_joins_and_recursion_work() {
     let api = api().await;
     for (query, expected) in [
-        ("select upper(left(name, 3)), regexp_like(name, '^GET') from spans order by start_time limit 1", json!([["GET", true]])),
-        ("select date_trunc('minute', start_time), count(*) from spans group by 1 order by 1 limit 1", json!([["2026-01-01T00:00:00.000000000Z", 2]])),
-        ("select p.name, c.name from spans c join spans p on p.trace_id = c.trace_id and p.span_id = c.parent_span_id", json!([["GET /cart", "load, cart"]])),
+        (
+            "select upper(left(name, 3)), regexp_like(name, '^GET') from spans order by start_time limit 1",
+            json!([["GET", true]]),
+        ),
+        (
+            "select date_trunc('minute', start_time), count(*) from spans group by 1 order by 1 limit 1",
+            json!([["2026-01-01T00:00:00.000000000Z", 2]]),
+        ),
+        (
+            "select p.name, c.name from spans c join spans p on p.trace_id = c.trace_id and p.span_id = c.parent_span_id",
+            json!([["GET /cart", "load, cart"]]),
+        ),
         (
             "with recursive tree as (select span_id, name, 0 as depth from spans where parent_span_id is null \
              union all select s.span_id, s.name, t.depth + 1 from spans s join tree t on s.parent_span_id = t.span_id) \
@@ -316,7 +331,10 @@ async fn functions_joins_and_recursion_work() {
             json!([["load, cart", 1], ["GET /", 0]]),
         ),
         ("select count(*) from spans where start_time > now() - interval '1 hour'", json!([[0]])),
-        ("select * exclude (trace_id) from (select trace_id, name from spans order by start_time limit 1)", json!([["GET /cart"]])),
+        (
+            "select * exclude (trace_id) from (select trace_id, name from spans order by start_time limit 1)",
+            json!([["GET /cart"]]),
+        ),
         ("select events[1]['name'] from spans where events is not null", json!([["retry"]])),
         ("select (select max(duration_ns) from spans), (select count(*) from logs)", json!([[5_000_000, 2]])),
     ] {
@@ -396,7 +414,10 @@ async fn a_failure_on_the_way_is_told_as_far_as_the_format_can() {
     let received = send(&api, post("application/json", &query)).await;
     assert_eq!((received.status.as_u16(), received.complete), (200, true));
     let json = received.json();
-    assert_eq!((json["rows"].as_array().unwrap().len(), &json["error"]), (3, &json!("the query failed: the disk is gone")));
+    assert_eq!(
+        (json["rows"].as_array().unwrap().len(), &json["error"]),
+        (3, &json!("the query failed: the disk is gone"))
+    );
     let received = send(&api, post("application/x-ndjson", &query)).await;
     assert_eq!(received.text().lines().last(), Some("{\"error\":\"the query failed: the disk is gone\"}"));
     for accept in ["text/csv", "application/vnd.apache.arrow.stream"] {
@@ -439,10 +460,7 @@ async fn conditions_become_matchers() {
         ("upper(name) = 'A'", vec![]),
         ("name = 'a' or kind = 'b'", vec![]),
         ("trace_id = 'ABCDEF'", one("trace_id", Predicate::Eq(text("abcdef")))),
-        (
-            "attributes->>'retries' = '3'",
-            vec![Matcher::attribute("attributes", "retries", Predicate::Eq(text("3")))],
-        ),
+        ("attributes->>'retries' = '3'", vec![Matcher::attribute("attributes", "retries", Predicate::Eq(text("3")))]),
         ("attributes->>'retries' = '3.0'", vec![]),
         ("attributes->>'retries' is null", vec![]),
         (

@@ -52,7 +52,9 @@ fn load_settings(args: &SettingsArgs, flags: &Overrides) -> Result<Loaded, Mista
 
 /// The environment as far as it is Unicode; nothing that is not could be a setting.
 fn environment() -> BTreeMap<String, String> {
-    std::env::vars_os().filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?))).collect()
+    std::env::vars_os()
+        .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
+        .collect()
 }
 
 /// Writes to standard output. A reader that has seen enough, such as `head`, is no error.

@@ -135,7 +135,9 @@ async fn stop(
     let patience = deadline.saturating_sub(started.elapsed()).max(LEAST_TIME_TO_CLOSE);
     match tokio::time::timeout(patience, lake.close()).await {
         Ok(Ok(())) => {}
-        Ok(Err(error)) => tracing::warn!(%error, "rows could not be flushed; they are replayed from the log at the next start"),
+        Ok(Err(error)) => {
+            tracing::warn!(%error, "rows could not be flushed; they are replayed from the log at the next start")
+        }
         Err(_) => tracing::warn!("rows were not flushed in time; they are replayed from the log at the next start"),
     }
     tracing::info!(took_ms = started.elapsed().as_millis() as u64, "stopped");
@@ -241,7 +243,11 @@ fn report_skipped(skipped: &[Skipped]) {
                 "the front door's port is taken by another program: there is NO SQL, health or metrics; {what_to_do}"
             );
         } else {
-            tracing::warn!(listener = name, address, "the port is taken by another program and was skipped; {what_to_do}");
+            tracing::warn!(
+                listener = name,
+                address,
+                "the port is taken by another program and was skipped; {what_to_do}"
+            );
         }
     }
 }
@@ -297,6 +303,33 @@ impl Signals {
         #[cfg(not(unix))]
         if tokio::signal::ctrl_c().await.is_err() {
             std::future::pending::<()>().await;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use axum::body::Body;
+    use axum::http::Request;
+    use tower::ServiceExt;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn a_server_that_starts_lives_but_takes_nothing() {
+        let health = Arc::new(health(Instant::now(), &Arc::default()));
+        for (listener, path, status) in [
+            ("front_door", "/health/live", 200),
+            ("front_door", "/health/ready", 503),
+            ("front_door", "/api/v1/sql", 503),
+            ("otlp_http", "/v1/traces", 503),
+            ("otlp_grpc", "/health/live", 503),
+        ] {
+            let request = Request::get(path).body(Body::empty()).unwrap();
+            let response = starting(listener, &health).oneshot(request).await.unwrap();
+            assert_eq!(response.status().as_u16(), status, "{listener} {path}");
+            let retry = response.headers().contains_key("retry-after");
+            assert_eq!(retry, status == 503 && path != "/health/ready", "{listener} {path}");
         }
     }
 }

@@ -176,8 +176,7 @@ impl<'a> Assembly<'a> {
     /// the environment can give.
     fn convert(&self, node: &Node, shape: &Json, key: &str) -> Result<Json, Vec<String>> {
         let name = key.rsplit('.').next().unwrap_or(key);
-        let unexpected =
-            |wanted: &str| Err(vec![format!("must be {wanted}, not {}", node.value.describe())]);
+        let unexpected = |wanted: &str| Err(vec![format!("must be {wanted}, not {}", node.value.describe())]);
         let text = match &node.value {
             Value::Text(text) => Some(expand(text, |name| self.environment.get(name).cloned())?),
             _ => None,
@@ -202,8 +201,7 @@ impl<'a> Assembly<'a> {
             (Json::String(_), Value::Null) if look_up(&self.defaults, key) == Some(&Json::Null) => Ok(Json::Null),
             (Json::String(_), _) => text.map_or_else(|| unexpected("text"), |text| Ok(Json::String(text))),
             (Json::Array(_), Value::List(items)) => {
-                let items: Result<Vec<_>, _> =
-                    items.iter().map(|item| self.convert(item, &Json::Null, "")).collect();
+                let items: Result<Vec<_>, _> = items.iter().map(|item| self.convert(item, &Json::Null, "")).collect();
                 items.map(Json::Array)
             }
             (Json::Array(_), Value::Null) => Ok(Json::Array(Vec::new())),
@@ -256,9 +254,7 @@ impl<'a> Assembly<'a> {
         let inside = format!("{key}.");
         self.origins
             .get(key)
-            .or_else(|| {
-                self.origins.iter().find(|(other, _)| other.starts_with(&inside)).map(|(_, origin)| origin)
-            })
+            .or_else(|| self.origins.iter().find(|(other, _)| other.starts_with(&inside)).map(|(_, origin)| origin))
             .cloned()
     }
 

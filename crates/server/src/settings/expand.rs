@@ -52,9 +52,9 @@ fn resolve(inner: &str, lookup: impl Fn(&str) -> Option<String>) -> Result<Strin
         (Some(value), None) => Ok(value),
         (Some(value), Some(_)) if !value.is_empty() => Ok(value),
         (_, Some(default)) => Ok(default.to_owned()),
-        (None, None) => Err(format!(
-            "the environment variable {name} is not set; set it or write ${{{name}:-default}}"
-        )),
+        (None, None) => {
+            Err(format!("the environment variable {name} is not set; set it or write ${{{name}:-default}}"))
+        }
     }
 }
 

@@ -261,9 +261,12 @@ impl Settings {
         if self.data_dir.as_os_str().is_empty() {
             mistake("data_dir", "is empty; name a directory".to_owned());
         }
-        if self.api.bearer_token.as_deref().is_some_and(|token| {
-            token.is_empty() || !token.bytes().all(|byte| byte.is_ascii_graphic())
-        }) {
+        if self
+            .api
+            .bearer_token
+            .as_deref()
+            .is_some_and(|token| token.is_empty() || !token.bytes().all(|byte| byte.is_ascii_graphic()))
+        {
             let message = "must be visible ASCII characters; leave it out to let everyone query";
             mistake("api.bearer_token", message.to_owned());
         }

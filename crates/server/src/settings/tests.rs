@@ -53,7 +53,8 @@ fn every_setting_is_documented() {
 fn flags_beat_the_environment_which_beats_the_file() {
     let text = "store:\n  flush:\n    rows: 1\n    interval_seconds: 1m\n  wal:\n    segment_bytes: 1MiB\n";
     let variables = [("TRIPOD_STORE_FLUSH_ROWS", "2"), ("TRIPOD_STORE_FLUSH_INTERVAL_SECONDS", "2m")];
-    let loaded = load_text(text, &variables, &[("store.flush.rows", "3", "--set")]).unwrap_or_else(|error| panic!("{error}"));
+    let loaded =
+        load_text(text, &variables, &[("store.flush.rows", "3", "--set")]).unwrap_or_else(|error| panic!("{error}"));
     let store = &loaded.settings.store;
     assert_eq!((store.flush.rows, store.flush.interval_seconds, store.wal.segment_bytes), (3, 120, 1 << 20));
     assert_eq!(loaded.origins["store.flush.rows"], Origin::Flag("--set"));
@@ -189,7 +190,8 @@ fn half_of_a_tls_section_is_refused() {
 
 #[test]
 fn unknown_variables_are_warned_about() {
-    let variables = [("TRIPOD_STORE_FLUSH_ROW", "1"), ("TRIPOD_TOKEN", "x"), ("TRIPOD_WHATEVER", "1"), ("PATH", "/bin")];
+    let variables =
+        [("TRIPOD_STORE_FLUSH_ROW", "1"), ("TRIPOD_TOKEN", "x"), ("TRIPOD_WHATEVER", "1"), ("PATH", "/bin")];
     let loaded = load(None, &environment(&variables), &Vec::new()).unwrap_or_else(|error| panic!("{error}"));
     assert_eq!(loaded.warnings.len(), 2, "{:?}", loaded.warnings);
     assert!(loaded.warnings[0].contains("TRIPOD_STORE_FLUSH_ROWS?"), "{:?}", loaded.warnings);
@@ -200,7 +202,10 @@ fn unknown_variables_are_warned_about() {
 fn unknown_flags_are_refused() {
     let told = load(None, &BTreeMap::new(), &vec![("store.flush.row".to_owned(), "1".to_owned(), "--set")]);
     let Err(Mistakes(mistakes)) = told else { panic!("accepted") };
-    assert_eq!(mistakes[0].to_string(), "--set: store.flush.row: there is no such setting; did you mean \"store.flush.rows\"?");
+    assert_eq!(
+        mistakes[0].to_string(),
+        "--set: store.flush.row: there is no such setting; did you mean \"store.flush.rows\"?"
+    );
 }
 
 #[test]

@@ -34,7 +34,10 @@ fn the_printed_defaults_are_a_valid_file_and_in_effect() {
     assert_eq!((code, out), (0, format!("{file}: ok\n")), "{error}");
     let (code, effective, error) = run(tripod().arg("config").env("TRIPOD_API_BEARER_TOKEN", "hunter2"));
     assert_eq!(code, 0, "{error}");
-    assert!(effective.contains("  bearer_token: \"********\"  # environment variable TRIPOD_API_BEARER_TOKEN"), "{effective}");
+    assert!(
+        effective.contains("  bearer_token: \"********\"  # environment variable TRIPOD_API_BEARER_TOKEN"),
+        "{effective}"
+    );
     assert!(!effective.contains("hunter2"), "{effective}");
 }
 
@@ -46,7 +49,10 @@ fn mistakes_in_a_file_are_listed_with_their_lines() {
         let (code, out, error) = run(tripod().args(command));
         assert_eq!(code, 1);
         let told = out + &error;
-        assert!(told.contains(&format!("{file}:2:3: store.flsh: there is no such setting; did you mean \"flush\"?")), "{told}");
+        assert!(
+            told.contains(&format!("{file}:2:3: store.flsh: there is no such setting; did you mean \"flush\"?")),
+            "{told}"
+        );
         assert!(told.contains(&format!("{file}:5:11: logging.format: ")), "{told}");
     }
     let (code, out, _) = run(tripod().args(["check", "config", &file, "--format", "json"]));

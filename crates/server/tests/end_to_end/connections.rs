@@ -26,8 +26,7 @@ async fn tls_on_every_listener() {
         ));
     }
     let config = write(directory.path(), "tripod.yaml", &config);
-    let server =
-        Server::with_environment(&directory.path().join("data"), &["--config", &config], &[("KEY", &key)]);
+    let server = Server::with_environment(&directory.path().join("data"), &["--config", &config], &[("KEY", &key)]);
     assert!(server.urls.values().all(|url| url.starts_with("https://")), "{:?}", server.urls);
 
     let authority = reqwest::Certificate::from_pem(certified.cert.pem().as_bytes()).unwrap();
@@ -86,8 +85,12 @@ async fn tokens_are_asked_for() {
 #[test]
 fn silent_and_slow_clients_lose_their_connection() {
     let directory = tempdir().unwrap();
-    let limits =
-        ["server.max_connections=2", "server.header_timeout_seconds=1", "server.body_timeout_seconds=1", "server.idle_timeout_seconds=1"];
+    let limits = [
+        "server.max_connections=2",
+        "server.header_timeout_seconds=1",
+        "server.body_timeout_seconds=1",
+        "server.idle_timeout_seconds=1",
+    ];
     let more: Vec<&str> = limits.iter().flat_map(|limit| ["--set", limit]).collect();
     let server = Server::start(directory.path(), &more);
     let address = server.urls["front_door"].trim_start_matches("http://").replace("localhost", "127.0.0.1");

@@ -1,6 +1,7 @@
 //! Start, stop, crash and start again.
 
-use std::net::TcpListener;
+use std::io::{Read, Write};
+use std::net::{TcpListener, TcpStream};
 
 use serde_json::json;
 use tempfile::tempdir;
@@ -24,6 +25,42 @@ async fn what_was_acknowledged_is_there_after_a_stop_and_after_a_crash() {
     let server = Server::start(directory.path(), &[]);
     let expected: Vec<_> = (1..=4_u8).map(|trace| json!([format!("{trace:02x}").repeat(16)])).collect();
     assert_eq!(server.query("select trace_id from spans order by 1"), json!(expected));
+}
+
+/// A client in the middle of a request, which a server that stops waits for.
+fn unfinished_request(server: &Server) -> TcpStream {
+    let address = server.urls["otlp_http"].replace("http://localhost", "127.0.0.1");
+    let mut stream = TcpStream::connect(address).unwrap();
+    let head = "POST /v1/traces HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: 100\r\nExpect: 100-continue\r\n\r\n";
+    stream.write_all(head.as_bytes()).unwrap();
+    // That the server asks for the body shows that it is at work on the request.
+    let mut answer = [0; 12];
+    stream.read_exact(&mut answer).unwrap();
+    assert_eq!(&answer, b"HTTP/1.1 100");
+    stream
+}
+
+#[test]
+fn requests_that_do_not_end_are_cut_at_the_deadline() {
+    let directory = tempdir().unwrap();
+    let server = Server::start(directory.path(), &["--set", "server.shutdown_deadline_seconds=1"]);
+    let _unfinished = unfinished_request(&server);
+    server.signal("TERM");
+    let (status, log) = server.wait();
+    assert_eq!(status.code(), Some(0), "{log:#?}");
+    assert!(log.iter().any(|line| line.contains("the deadline has passed")), "{log:#?}");
+}
+
+#[test]
+fn a_second_interrupt_stops_at_once() {
+    let directory = tempdir().unwrap();
+    let mut server = Server::start(directory.path(), &["--set", "server.shutdown_deadline_seconds=1h"]);
+    let _unfinished = unfinished_request(&server);
+    server.signal("INT");
+    server.wait_for("stopping");
+    server.signal("INT");
+    let (status, log) = server.wait();
+    assert_eq!(status.code(), Some(130), "{log:#?}");
 }
 
 #[test]

@@ -113,6 +113,16 @@ impl Server {
         assert!(sent.is_ok_and(|status| status.success()));
     }
 
+    /// Waits until the log says something.
+    pub(crate) fn wait_for(&mut self, message: &str) {
+        while let Some(line) = self.next_line() {
+            if line.contains(message) {
+                return;
+            }
+        }
+        panic!("the log never said \"{message}\": {:#?}", self.log);
+    }
+
     /// Waits for the end of the process.
     pub(crate) fn wait(mut self) -> (ExitStatus, Vec<String>) {
         while self.next_line().is_some() {}

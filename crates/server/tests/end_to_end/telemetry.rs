@@ -28,7 +28,11 @@ pub(crate) fn span(service: &str, name: &str, trace: u8) -> ExportTraceServiceRe
     ExportTraceServiceRequest {
         resource_spans: vec![ResourceSpans {
             resource: Some(Resource {
-                attributes: vec![KeyValue { key: "service.name".to_owned(), value: Some(service), ..KeyValue::default() }],
+                attributes: vec![KeyValue {
+                    key: "service.name".to_owned(),
+                    value: Some(service),
+                    ..KeyValue::default()
+                }],
                 ..Resource::default()
             }),
             scope_spans: vec![ScopeSpans { spans: vec![span], ..ScopeSpans::default() }],

@@ -170,7 +170,10 @@ impl<'a> ValueWriter<'a> {
             DataType::Struct(fields) => {
                 let structs = array.as_struct();
                 let members = fields.iter().zip(structs.columns());
-                Self::Struct(structs, members.map(|(field, array)| Nullable::new(field, array)).collect::<Result<_, _>>()?)
+                Self::Struct(
+                    structs,
+                    members.map(|(field, array)| Nullable::new(field, array)).collect::<Result<_, _>>()?,
+                )
             }
             DataType::Map(entries, _) => {
                 let map = array.as_map();
@@ -185,7 +188,8 @@ impl<'a> ValueWriter<'a> {
             DataType::Dictionary(..) => {
                 let dictionary = array.as_any_dictionary();
                 let keys = dictionary.normalized_keys();
-                let values = Nullable::new(&Field::new("", dictionary.values().data_type().clone(), true), dictionary.values())?;
+                let values =
+                    Nullable::new(&Field::new("", dictionary.values().data_type().clone(), true), dictionary.values())?;
                 Self::Dictionary(Box::new(move |row| keys[row]), Box::new(values))
             }
             data_type => {
@@ -362,7 +366,10 @@ mod tests {
     #[test]
     fn scalars() {
         assert_eq!(written(BooleanArray::from(vec![Some(true), None])), ["true", "null"]);
-        assert_eq!(written(Int64Array::from(vec![i64::MIN, i64::MAX])), ["-9223372036854775808", "9223372036854775807"]);
+        assert_eq!(
+            written(Int64Array::from(vec![i64::MIN, i64::MAX])),
+            ["-9223372036854775808", "9223372036854775807"]
+        );
         assert_eq!(written(UInt64Array::from(vec![u64::MAX])), ["18446744073709551615"]);
         assert_eq!(written(Int8Array::from(vec![-1])), ["-1"]);
         assert_eq!(
@@ -399,7 +406,10 @@ mod tests {
         assert_eq!(written(list), ["[1,null]", "null", "[]"]);
         let structs = StructArray::from(vec![
             (Arc::new(Field::new("a\"", DataType::Int64, true)), Arc::new(Int64Array::from(vec![1])) as ArrayRef),
-            (Arc::new(Field::new("b", DataType::Utf8, true)), Arc::new(StringArray::from(vec![None::<&str>])) as ArrayRef),
+            (
+                Arc::new(Field::new("b", DataType::Utf8, true)),
+                Arc::new(StringArray::from(vec![None::<&str>])) as ArrayRef,
+            ),
         ]);
         assert_eq!(written(structs), [r#"{"a\"":1,"b":null}"#]);
         let dictionary: DictionaryArray<Int32Type> = [Some("x"), None, Some("x")].into_iter().collect();

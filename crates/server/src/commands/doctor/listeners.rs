@@ -17,7 +17,12 @@ const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\x00\x00\x00\x04\x00\x0
 const SETTINGS: u8 = 4;
 
 /// Tries one of the ecosystem's ports.
-pub(super) async fn examine(examination: &mut Examination, reader: &Client, sender: &Client, listener: &ListenerStatus) {
+pub(super) async fn examine(
+    examination: &mut Examination,
+    reader: &Client,
+    sender: &Client,
+    listener: &ListenerStatus,
+) {
     let Some(host) = reachable_host(listener.address.ip(), reader) else { return };
     let port = listener.address.port();
     let scheme = if listener.tls { "https" } else { "http" };
@@ -28,12 +33,16 @@ pub(super) async fn examine(examination: &mut Examination, reader: &Client, send
     );
     match listener.name.as_str() {
         "otlp_grpc" if !listener.tls => {
-            examination.check("OTLP/gRPC", &remedy, async { greet(&format!("{host}:{port}")).await.map(|()| url.to_string()) }).await;
+            examination
+                .check("OTLP/gRPC", &remedy, async { greet(&format!("{host}:{port}")).await.map(|()| url.to_string()) })
+                .await;
         }
         "otlp_grpc" => {
             // Whatever it answers to plain HTTP, it does so over TLS.
             let client = sender.with(Some(url.clone()), None);
-            examination.check("OTLP/gRPC", &remedy, async { client.send(client.get("/")).await.map(|_| url.to_string()) }).await;
+            examination
+                .check("OTLP/gRPC", &remedy, async { client.send(client.get("/")).await.map(|_| url.to_string()) })
+                .await;
         }
         "otlp_http" => {
             let client = sender.with(Some(url.clone()), sender.token().map(str::to_owned));

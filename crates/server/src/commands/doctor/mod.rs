@@ -163,7 +163,8 @@ async fn health(client: &Client) -> anyhow::Result<String> {
 }
 
 fn disk(store: &Value) -> anyhow::Result<String> {
-    let (Some(free), Some(least)) = (store["disk"]["free_bytes"].as_u64(), store["disk"]["min_free_bytes"].as_u64()) else {
+    let (Some(free), Some(least)) = (store["disk"]["free_bytes"].as_u64(), store["disk"]["min_free_bytes"].as_u64())
+    else {
         return Ok("the server does not tell".to_owned());
     };
     let gib = |bytes: u64| format!("{:.1} GiB", bytes as f64 / f64::from(1 << 30));

@@ -9,12 +9,30 @@ use tripod_storage::Batch;
 use tripod_storage::record::SpanRows;
 
 const SERVICES: [&str; 10] = [
-    "gateway", "command-api", "orchestrator", "research-agent", "creative-agent", "billing", "users", "search",
-    "notifier", "voice-agent",
+    "gateway",
+    "command-api",
+    "orchestrator",
+    "research-agent",
+    "creative-agent",
+    "billing",
+    "users",
+    "search",
+    "notifier",
+    "voice-agent",
 ];
 const ROUTES: [&str; 12] = [
-    "/command", "/jobs", "/jobs/{job_id}", "/jobs/{job_id}/cancel", "/health", "/users/{id}", "/search",
-    "/sessions/{id}", "/upload", "/webhooks/{provider}", "/invoices/{id}", "/models",
+    "/command",
+    "/jobs",
+    "/jobs/{job_id}",
+    "/jobs/{job_id}/cancel",
+    "/health",
+    "/users/{id}",
+    "/search",
+    "/sessions/{id}",
+    "/upload",
+    "/webhooks/{provider}",
+    "/invoices/{id}",
+    "/models",
 ];
 const TABLES: [&str; 8] = ["jobs", "users", "sessions", "messages", "invoices", "documents", "embeddings", "events"];
 const MODELS: [&str; 4] = ["gpt-5", "claude-opus", "gemma-3-27b", "mistral-large"];

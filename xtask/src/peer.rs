@@ -62,7 +62,8 @@ impl Peer {
 
 /// Cargo's directory for what is built.
 pub(crate) fn target_directory() -> PathBuf {
-    std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| Path::new(env!("CARGO_MANIFEST_DIR")).join("../target"), PathBuf::from)
+    std::env::var_os("CARGO_TARGET_DIR")
+        .map_or_else(|| Path::new(env!("CARGO_MANIFEST_DIR")).join("../target"), PathBuf::from)
 }
 
 /// Builds the peer; takes some minutes the first time.
@@ -79,10 +80,7 @@ pub(crate) async fn run(args: Args) -> Result<ExitCode> {
         module.join("go.mod"),
         format!("module peer\n\ngo {}\n\nrequire {} {}\n", package.go, package.module, package.version),
     )?;
-    fs::write(
-        module.join("peer.go"),
-        format!("//go:build tools\n\npackage peer\n\nimport _ \"{}\"\n", package.main),
-    )?;
+    fs::write(module.join("peer.go"), format!("//go:build tools\n\npackage peer\n\nimport _ \"{}\"\n", package.main))?;
     // The checksums of what the peer depends on come with the peer, whose own is in Go's checksum database.
     let source = download(&module, &package)?;
     fs::copy(source.join("go.sum"), module.join("go.sum")).context("the peer comes without checksums")?;

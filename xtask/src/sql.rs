@@ -49,9 +49,8 @@ impl Sql {
         if !status.is_success() {
             bail!("the query is refused with {status}: {text}\nquery: {query}");
         }
-        let answer: Answer = serde_json::from_str(&text).with_context(|| {
-            format!("the answer has another form: {}", text.chars().take(300).collect::<String>())
-        })?;
+        let answer: Answer = serde_json::from_str(&text)
+            .with_context(|| format!("the answer has another form: {}", text.chars().take(300).collect::<String>()))?;
         Ok(Rows { names: answer.columns.into_iter().map(|column| column.name).collect(), rows: answer.rows })
     }
 

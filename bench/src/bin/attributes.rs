@@ -107,11 +107,7 @@ fn filter(file: &bytes::Bytes, column: &str, key: &str, value: &str) -> anyhow::
                 })
                 .count()
         } else if column == "attributes" {
-            let matcher = Matcher::attribute(
-                "attributes",
-                key,
-                tripod_storage::Predicate::Eq(value.into()),
-            );
+            let matcher = Matcher::attribute("attributes", key, tripod_storage::Predicate::Eq(value.into()));
             matcher.evaluate(&batch)?.true_count()
         } else {
             Matcher::eq(column, value).evaluate(&batch)?.true_count()

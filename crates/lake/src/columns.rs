@@ -6,7 +6,9 @@
 
 use std::sync::Arc;
 
-use arrow::array::{Array, ArrayRef, AsArray, Int64Array, ListArray, RecordBatch, StructArray, TimestampNanosecondArray};
+use arrow::array::{
+    Array, ArrayRef, AsArray, Int64Array, ListArray, RecordBatch, StructArray, TimestampNanosecondArray,
+};
 use arrow::datatypes::{DataType, Field, Int64Type, Schema, SchemaRef, TimestampNanosecondType};
 use arrow::error::ArrowError;
 use deltalake::kernel::{ArrayType, DataType as DeltaType, PrimitiveType, StructField, StructType};
@@ -72,8 +74,7 @@ fn convert(
     rows: &RecordBatch,
     target: impl Fn(&Field) -> Result<Field, ArrowError>,
 ) -> Result<RecordBatch, ArrowError> {
-    let fields: Vec<Field> =
-        rows.schema_ref().fields().iter().map(|field| target(field)).collect::<Result<_, _>>()?;
+    let fields: Vec<Field> = rows.schema_ref().fields().iter().map(|field| target(field)).collect::<Result<_, _>>()?;
     let arrays = rows
         .columns()
         .iter()
@@ -140,8 +141,7 @@ fn delta_type(kind: Kind) -> Result<DeltaType, ArrowError> {
         Kind::Doubles => list(DeltaType::DOUBLE),
         Kind::Structs(columns) => {
             let fields = columns.iter().map(delta_field).collect::<Result<Vec<_>, _>>()?;
-            let fields =
-                StructType::try_new(fields).map_err(|error| ArrowError::SchemaError(error.to_string()))?;
+            let fields = StructType::try_new(fields).map_err(|error| ArrowError::SchemaError(error.to_string()))?;
             list(DeltaType::Struct(Box::new(fields)))
         }
     })

@@ -75,7 +75,9 @@ pub(crate) async fn merge(
     let (before, after): (u64, u64) =
         (files.iter().map(|file| file.rows).sum(), written.iter().map(|(file, _)| file.rows).sum());
     if before != after {
-        return Err(LakeError::Unexpected(format!("merging {before} rows of {signal} gave {after}; nothing is changed")));
+        return Err(LakeError::Unexpected(format!(
+            "merging {before} rows of {signal} gave {after}; nothing is changed"
+        )));
     }
     Ok(written)
 }

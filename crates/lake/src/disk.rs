@@ -15,12 +15,8 @@ pub(crate) struct Disk {
 
 impl Disk {
     pub(crate) fn new(path: &Path, min_free: u64) -> Self {
-        let disk = Self {
-            path: path.to_owned(),
-            min_free,
-            free: AtomicU64::new(u64::MAX),
-            full: AtomicBool::new(false),
-        };
+        let disk =
+            Self { path: path.to_owned(), min_free, free: AtomicU64::new(u64::MAX), full: AtomicBool::new(false) };
         disk.look();
         disk
     }

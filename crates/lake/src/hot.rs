@@ -232,8 +232,8 @@ impl Hot {
             return Ok(());
         }
         let mut merged = Vec::new();
-        let mut coalescer = BatchCoalescer::new(self.signal.schema(), MERGED_ROWS)
-            .with_biggest_coalesce_batch_size(Some(SMALL_ROWS));
+        let mut coalescer =
+            BatchCoalescer::new(self.signal.schema(), MERGED_ROWS).with_biggest_coalesce_batch_size(Some(SMALL_ROWS));
         for batch in &batches {
             coalescer.push_batch(batch.clone())?;
             merged.extend(std::iter::from_fn(|| coalescer.next_completed_batch()));

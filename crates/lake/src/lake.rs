@@ -14,6 +14,7 @@ use tripod_wal::{Record, Recovery, Wal, WriteError};
 use crate::disk::Disk;
 use crate::hot::{Budget, memory_bytes};
 use crate::layout::DataDir;
+use crate::meters::StatusMeters;
 use crate::scan::Reader;
 use crate::settings::Settings;
 use crate::shard::Shard;
@@ -26,7 +27,7 @@ const FLUSH_TICK: Duration = Duration::from_millis(250);
 /// How long the flusher waits after a failed flush.
 const FLUSH_PAUSE: Duration = Duration::from_secs(2);
 /// How often free space is looked at.
-const DISK_TICK: Duration = Duration::from_millis(500);
+const LOOK_TICK: Duration = Duration::from_millis(500);
 
 /// A durable store in a directory.
 #[derive(Debug)]
@@ -99,7 +100,7 @@ impl Lake {
             tasks.push(tokio::spawn(async move { inner.keep_flushing(index).await }));
         }
         let inner = Arc::clone(&self.inner);
-        tasks.push(tokio::spawn(async move { inner.watch_disk().await }));
+        tasks.push(tokio::spawn(async move { inner.keep_looking().await }));
         // Merging is long and can wait; on a thread of its own it does not hold up requests.
         let inner = Arc::clone(&self.inner);
         let runtime = tokio::runtime::Builder::new_current_thread()
@@ -167,39 +168,7 @@ impl Lake {
 
     /// The state of the tables, the log, memory and the disk.
     pub fn status(&self) -> Status {
-        let inner = &self.inner;
-        inner.disk.look();
-        let tables = inner
-            .shards
-            .iter()
-            .map(|shard| {
-                let (files, figures) = (shard.hot.files(), shard.hot.figures());
-                TableStatus {
-                    table: shard.signal.table(),
-                    version: shard.version(),
-                    files: files.len(),
-                    file_rows: files.iter().map(|file| file.rows).sum(),
-                    file_bytes: files.iter().map(|file| file.bytes).sum(),
-                    hot_rows: figures.rows,
-                    hot_bytes: figures.bytes,
-                }
-            })
-            .collect();
-        Status {
-            tables,
-            wal: WalStatus {
-                retained_bytes: inner.wal.retained_bytes(),
-                last_lsn: inner.last_lsn.load(Ordering::Relaxed),
-                damaged: inner.recovery.damage.len(),
-            },
-            disk: DiskStatus {
-                free_bytes: inner.disk.free(),
-                min_free_bytes: inner.disk.min_free(),
-                has_room: inner.disk.has_room(),
-            },
-            memory_bytes: inner.budget.used(),
-            memory_limit_bytes: inner.settings.memory_limit_bytes,
-        }
+        self.inner.status()
     }
 }
 
@@ -316,11 +285,49 @@ impl Inner {
         self.wal.release(safe.min().unwrap_or(0).min(newest))
     }
 
-    async fn watch_disk(&self) {
+    fn status(&self) -> Status {
+        self.disk.look();
+        let tables = self
+            .shards
+            .iter()
+            .map(|shard| {
+                let (files, figures) = (shard.hot.files(), shard.hot.figures());
+                TableStatus {
+                    table: shard.signal.table(),
+                    version: shard.version(),
+                    files: files.len(),
+                    file_rows: files.iter().map(|file| file.rows).sum(),
+                    file_bytes: files.iter().map(|file| file.bytes).sum(),
+                    hot_rows: figures.rows,
+                    hot_bytes: figures.bytes,
+                }
+            })
+            .collect();
+        Status {
+            tables,
+            wal: WalStatus {
+                retained_bytes: self.wal.retained_bytes(),
+                last_lsn: self.last_lsn.load(Ordering::Relaxed),
+                damaged: self.recovery.damage.len(),
+            },
+            disk: DiskStatus {
+                free_bytes: self.disk.free(),
+                min_free_bytes: self.disk.min_free(),
+                has_room: self.disk.has_room(),
+            },
+            memory_bytes: self.budget.used(),
+            memory_limit_bytes: self.settings.memory_limit_bytes,
+        }
+    }
+
+    /// Looks at the disk and shows the state in the metrics, until the lake is closed.
+    async fn keep_looking(&self) {
+        let meters = StatusMeters::new();
         loop {
+            meters.set(&self.status());
             tokio::select! {
                 () = self.stop.cancelled() => return,
-                () = tokio::time::sleep(DISK_TICK) => self.disk.look(),
+                () = tokio::time::sleep(LOOK_TICK) => {}
             }
         }
     }

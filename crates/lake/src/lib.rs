@@ -17,6 +17,7 @@ mod error;
 mod hot;
 mod lake;
 mod layout;
+mod meters;
 mod order;
 mod scan;
 mod settings;
@@ -27,5 +28,6 @@ mod wal_record;
 
 pub use error::{LakeError, OpenError};
 pub use lake::Lake;
+pub use meters::describe;
 pub use settings::{CompactionSettings, FlushSettings, RetentionSettings, Settings, WalSettings};
 pub use status::{DiskStatus, Status, TableStatus, WalStatus};

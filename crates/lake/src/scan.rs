@@ -29,9 +29,7 @@ use futures::stream::{self, StreamExt};
 use object_store::ObjectStore;
 use tripod_storage::matcher::evaluate_all;
 use tripod_storage::schema::Kind;
-use tripod_storage::{
-    BatchStream, Matcher, Predicate, Scalar, Select, SelectError, Selection, Signal, TimeRange,
-};
+use tripod_storage::{BatchStream, Matcher, Predicate, Scalar, Select, SelectError, Selection, Signal, TimeRange};
 
 use crate::LakeError;
 use crate::columns::{file_schema, to_memory_form};

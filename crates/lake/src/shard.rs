@@ -283,7 +283,8 @@ async fn find_removed(
         }
         match tombstones.get(&path) {
             Some(at) => {
-                let file = DataFile { path, bytes: 0, rows: 0, date: String::new(), min_time: 0, max_time: 0, written: 0 };
+                let file =
+                    DataFile { path, bytes: 0, rows: 0, date: String::new(), min_time: 0, max_time: 0, written: 0 };
                 removed.push((Arc::new(file), *at));
             }
             None => {

@@ -123,18 +123,14 @@ impl Table {
 
     /// The files of the current version.
     pub(crate) fn files(&self) -> Result<Vec<Arc<DataFile>>, LakeError> {
-        self.state
-            .log_data()
-            .iter()
-            .map(|view| DataFile::from_log(self.signal, &view).map(Arc::new))
-            .collect()
+        self.state.log_data().iter().map(|view| DataFile::from_log(self.signal, &view).map(Arc::new)).collect()
     }
 
     /// Paths and removal times (milliseconds since the Unix epoch) of files that older versions still name.
     pub(crate) async fn tombstones(&self) -> Result<Vec<(String, i64)>, LakeError> {
         let tombstones = self.state.all_tombstones(self.log_store.as_ref());
-        let tombstones = tombstones
-            .map_ok(|tombstone| (tombstone.path().to_string(), tombstone.deletion_timestamp().unwrap_or(0)));
+        let tombstones =
+            tombstones.map_ok(|tombstone| (tombstone.path().to_string(), tombstone.deletion_timestamp().unwrap_or(0)));
         Ok(tombstones.try_collect().await?)
     }
 

@@ -36,9 +36,8 @@ pub(crate) fn signal(tag: u8) -> Option<Signal> {
 
 /// Encodes rows.
 pub(crate) fn encode(rows: &RecordBatch) -> Result<Vec<u8>, ArrowError> {
-    let filled: Vec<usize> = (0..rows.num_columns())
-        .filter(|index| rows.column(*index).null_count() < rows.num_rows())
-        .collect();
+    let filled: Vec<usize> =
+        (0..rows.num_columns()).filter(|index| rows.column(*index).null_count() < rows.num_rows()).collect();
     let rows = rows.project(&filled)?;
     // Eight bytes are enough for every type but views, which the reader moves when they lie badly.
     let options = IpcWriteOptions::try_new(8, false, MetadataVersion::V5)?;

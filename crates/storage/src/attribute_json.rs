@@ -19,11 +19,7 @@ pub fn write_attributes(attributes: &[Attribute<'_>], out: &mut Vec<u8>) {
     write_members(attributes.iter(), false, out);
 }
 
-pub(crate) fn write_members<'a>(
-    attributes: impl Iterator<Item = &'a Attribute<'a>>,
-    nested: bool,
-    out: &mut Vec<u8>,
-) {
+pub(crate) fn write_members<'a>(attributes: impl Iterator<Item = &'a Attribute<'a>>, nested: bool, out: &mut Vec<u8>) {
     out.push(b'{');
     let start = out.len();
     for attribute in attributes {

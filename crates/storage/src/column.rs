@@ -5,7 +5,9 @@
 
 use std::sync::{Arc, LazyLock};
 
-use arrow::array::{ArrayRef, BooleanArray, NullBufferBuilder, PrimitiveArray, StringViewArray, make_view, new_null_array};
+use arrow::array::{
+    ArrayRef, BooleanArray, NullBufferBuilder, PrimitiveArray, StringViewArray, make_view, new_null_array,
+};
 use arrow::buffer::{BooleanBuffer, Buffer, NullBuffer, ScalarBuffer};
 use arrow::datatypes::{ArrowPrimitiveType, DataType};
 

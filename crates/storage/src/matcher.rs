@@ -124,9 +124,10 @@ impl Matcher {
             )
         };
         match self.operands().iter().find(|scalar| !fits(scalar)) {
-            Some(scalar) => {
-                invalid(format!("column \"{}\" holds {:?} and cannot be compared with {scalar:?}", self.column, column.kind))
-            }
+            Some(scalar) => invalid(format!(
+                "column \"{}\" holds {:?} and cannot be compared with {scalar:?}",
+                self.column, column.kind
+            )),
             None if matches!(self.predicate, Predicate::Contains(_)) && !fits(&Scalar::Text(String::new())) => {
                 invalid(format!("column \"{}\" holds {:?}, not text", self.column, column.kind))
             }
@@ -152,9 +153,9 @@ impl Matcher {
     /// # Errors
     /// [`SelectError::Failed`] when the batch does not fit a matcher that passed [`Matcher::check`].
     pub fn evaluate(&self, rows: &RecordBatch) -> Result<BooleanArray, SelectError> {
-        let column = rows.column_by_name(&self.column).ok_or_else(|| {
-            SelectError::Invalid(format!("column \"{}\" is not among those read", self.column))
-        })?;
+        let column = rows
+            .column_by_name(&self.column)
+            .ok_or_else(|| SelectError::Invalid(format!("column \"{}\" is not among those read", self.column)))?;
         match &self.attribute {
             Some(key) => Ok(evaluate_attribute(column.as_string_view(), key, &self.predicate)),
             None => Ok(evaluate_column(column, &self.predicate)?),
@@ -200,7 +201,9 @@ fn evaluate_attribute(column: &StringViewArray, key: &str, predicate: &Predicate
             (None, _) | (Some(_), Predicate::IsNull) => false,
             (Some(_), Predicate::IsNotNull) => true,
             (Some(value), Predicate::Contains(part)) => value.as_str().is_some_and(|text| text.contains(part)),
-            (Some(value), Predicate::In(scalars)) => scalars.iter().any(|scalar| order(value, scalar) == Some(std::cmp::Ordering::Equal)),
+            (Some(value), Predicate::In(scalars)) => {
+                scalars.iter().any(|scalar| order(value, scalar) == Some(std::cmp::Ordering::Equal))
+            }
             (Some(value), Predicate::Eq(scalar)) => order(value, scalar).is_some_and(|order| order.is_eq()),
             (Some(value), Predicate::NotEq(scalar)) => order(value, scalar).is_none_or(|order| order.is_ne()),
             (Some(value), Predicate::Lt(scalar)) => order(value, scalar).is_some_and(|order| order.is_lt()),

@@ -34,7 +34,8 @@ impl Store for MemoryStore {
         let mut left = select.limit.unwrap_or(usize::MAX);
         let mut found: Vec<Result<RecordBatch, SelectError>> = Vec::new();
         for batch in self.batches.read().iter().filter(|batch| batch.signal == select.signal) {
-            let matched = evaluate_all(&select.matchers, Some((select.signal.time_column(), select.time)), &batch.rows)?;
+            let matched =
+                evaluate_all(&select.matchers, Some((select.signal.time_column(), select.time)), &batch.rows)?;
             let rows = match matched {
                 Some(matched) => filter_record_batch(&batch.rows, &matched)?,
                 None => batch.rows.clone(),

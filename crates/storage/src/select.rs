@@ -79,9 +79,9 @@ impl Select {
         let indices = names
             .iter()
             .map(|name| {
-                schema.index_of(name).map_err(|_| {
-                    SelectError::Invalid(format!("{} have no column \"{name}\"", self.signal.table()))
-                })
+                schema
+                    .index_of(name)
+                    .map_err(|_| SelectError::Invalid(format!("{} have no column \"{name}\"", self.signal.table())))
             })
             .collect::<Result<Vec<_>, _>>()?;
         Ok(schema.project(&indices)?.into())

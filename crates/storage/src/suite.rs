@@ -11,8 +11,8 @@ use arrow::datatypes::{Int64Type, TimestampNanosecondType};
 use futures::future::BoxFuture;
 use tripod_model::sink::{LogSink, MetricSink, Sink, SpanSink};
 use tripod_model::{
-    Attribute, LogRecord, Metric, MetricKind, Number, Point, PointValue, Resource, Scope, Span, SpanId, SpanKind,
-    SpanEvent, Status, StatusCode, TraceId, Value,
+    Attribute, LogRecord, Metric, MetricKind, Number, Point, PointValue, Resource, Scope, Span, SpanEvent, SpanId,
+    SpanKind, Status, StatusCode, TraceId, Value,
 };
 
 use crate::record::{LogRows, MetricRows, SpanRows, read_logs, read_metrics, read_spans};
@@ -110,7 +110,10 @@ async fn selects_what_is_asked_for(store: Arc<dyn Store>, between: Between<'_>) 
     assert_eq!(numbers(all().matching(Matcher::eq("service_name", "even"))).await.len(), 50);
     let contains = Matcher::new("name", Predicate::Contains("operation 9".into()));
     assert_eq!(numbers(all().matching(contains)).await, [9, 90, 91, 92, 93, 94, 95, 96, 97, 98, 99]);
-    assert_eq!(numbers(all().matching(Matcher::new("parent_span_id", Predicate::IsNull))).await, [0, 10, 20, 30, 40, 50, 60, 70, 80, 90]);
+    assert_eq!(
+        numbers(all().matching(Matcher::new("parent_span_id", Predicate::IsNull))).await,
+        [0, 10, 20, 30, 40, 50, 60, 70, 80, 90]
+    );
     let attribute = |predicate| Matcher::attribute("attributes", "number", predicate);
     assert_eq!(numbers(all().matching(attribute(Predicate::Eq(Scalar::Int(12))))).await, [12]);
     assert_eq!(numbers(all().matching(attribute(Predicate::Gt(Scalar::Double(97.5))))).await, [98, 99]);

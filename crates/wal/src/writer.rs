@@ -86,11 +86,7 @@ impl Wal {
     ///
     /// # Errors
     /// [`WriteError`]; nothing of the record is in the log then.
-    pub async fn append(
-        &self,
-        record: Record,
-        durable: impl FnOnce(Lsn) + Send + 'static,
-    ) -> Result<Lsn, WriteError> {
+    pub async fn append(&self, record: Record, durable: impl FnOnce(Lsn) + Send + 'static) -> Result<Lsn, WriteError> {
         if record.payload.len() > MAX_RECORD_BYTES {
             return Err(WriteError::TooLarge(record.payload.len()));
         }
@@ -234,12 +230,7 @@ impl Writer {
         Ok(())
     }
 
-    fn write_records(
-        &mut self,
-        group: &[Pending],
-        first: Lsn,
-        fsync_seconds: &metrics::Histogram,
-    ) -> io::Result<u64> {
+    fn write_records(&mut self, group: &[Pending], first: Lsn, fsync_seconds: &metrics::Histogram) -> io::Result<u64> {
         let Some(active) = &mut self.active else { return Err(io::Error::other("no segment is open")) };
         let mut writer = io::BufWriter::with_capacity(256 * 1024, &active.file);
         let mut bytes = 0;

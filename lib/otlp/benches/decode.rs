@@ -8,9 +8,7 @@ use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceRequest;
 use opentelemetry_proto::tonic::common::v1::{AnyValue, InstrumentationScope, KeyValue, any_value};
 use opentelemetry_proto::tonic::resource::v1::Resource as ProstResource;
-use opentelemetry_proto::tonic::trace::v1::{
-    ResourceSpans, ScopeSpans, Span as ProstSpan, Status, span,
-};
+use opentelemetry_proto::tonic::trace::v1::{ResourceSpans, ScopeSpans, Span as ProstSpan, Status, span};
 use prost::Message;
 use serde_json::{Value as Json, json};
 use tripod_model::sink::{Sink, SpanSink};
@@ -71,20 +69,10 @@ impl Counter {
     fn request(&mut self, request: &ExportTraceServiceRequest) {
         for group in &request.resource_spans {
             self.add(group.schema_url.len());
-            self.pairs(
-                group
-                    .resource
-                    .as_ref()
-                    .map_or(&[], |resource| &resource.attributes),
-            );
+            self.pairs(group.resource.as_ref().map_or(&[], |resource| &resource.attributes));
             for group in &group.scope_spans {
                 self.add(group.schema_url.len());
-                self.add(
-                    group
-                        .scope
-                        .as_ref()
-                        .map_or(0, |scope| scope.name.len() + scope.version.len()),
-                );
+                self.add(group.scope.as_ref().map_or(0, |scope| scope.name.len() + scope.version.len()));
                 group.spans.iter().for_each(|span| self.prost_span(span));
             }
         }
@@ -92,17 +80,11 @@ impl Counter {
 
     fn prost_span(&mut self, span: &ProstSpan) {
         self.add(span.trace_id.len() + span.span_id.len() + span.parent_span_id.len());
-        self.add(
-            span.trace_state.len() + span.name.len() + span.flags as usize + span.kind as usize,
-        );
+        self.add(span.trace_state.len() + span.name.len() + span.flags as usize + span.kind as usize);
         self.add((span.end_time_unix_nano - span.start_time_unix_nano) as usize);
         self.add(span.dropped_attributes_count as usize + span.dropped_events_count as usize);
         self.add(span.dropped_links_count as usize + span.links.len());
-        self.add(
-            span.status
-                .as_ref()
-                .map_or(0, |status| status.message.len() + status.code as usize),
-        );
+        self.add(span.status.as_ref().map_or(0, |status| status.message.len() + status.code as usize));
         self.pairs(&span.attributes);
         for event in &span.events {
             self.add(event.name.len() + event.time_unix_nano as usize);
@@ -148,11 +130,7 @@ fn int(key: &str, value: i64) -> KeyValue {
 }
 
 fn pair(key: &str, value: any_value::Value) -> KeyValue {
-    KeyValue {
-        key: key.into(),
-        value: Some(AnyValue { value: Some(value) }),
-        ..Default::default()
-    }
+    KeyValue { key: key.into(), value: Some(AnyValue { value: Some(value) }), ..Default::default() }
 }
 
 /// A mixed bag of an HTTP API's spans: the request, a call to another service, two queries.
@@ -162,11 +140,7 @@ fn request() -> ExportTraceServiceRequest {
         let id = (index as u64 + 1).wrapping_mul(0xbf58_476d_1ce4_e5b9);
         let start = 1_790_000_000_000_000_000 + index as u64 * 1_234_567;
         let (name, kind, attributes) = match index % 4 {
-            0 => (
-                "POST /api/v1/orders/{id}/items",
-                2,
-                server_attributes(index),
-            ),
+            0 => ("POST /api/v1/orders/{id}/items", 2, server_attributes(index)),
             1 => ("POST", 3, client_attributes(index)),
             _ => ("SELECT shop.orders", 3, database_attributes(index)),
         };
@@ -183,11 +157,7 @@ fn request() -> ExportTraceServiceRequest {
         ProstSpan {
             trace_id: [trace.to_be_bytes(), (!trace).to_be_bytes()].concat(),
             span_id: id.to_be_bytes().to_vec(),
-            parent_span_id: if index % 4 == 0 {
-                Vec::new()
-            } else {
-                (!id).to_be_bytes().to_vec()
-            },
+            parent_span_id: if index % 4 == 0 { Vec::new() } else { (!id).to_be_bytes().to_vec() },
             flags: 0x101,
             name: name.into(),
             kind,
@@ -195,18 +165,11 @@ fn request() -> ExportTraceServiceRequest {
             end_time_unix_nano: start + 25_000_000,
             attributes,
             events: if failed { vec![event] } else { Vec::new() },
-            status: Some(Status {
-                code: if failed { 2 } else { 0 },
-                ..Default::default()
-            }),
+            status: Some(Status { code: if failed { 2 } else { 0 }, ..Default::default() }),
             ..Default::default()
         }
     });
-    let scope = InstrumentationScope {
-        name: "shop::http".into(),
-        version: "1.4.2".into(),
-        ..Default::default()
-    };
+    let scope = InstrumentationScope { name: "shop::http".into(), version: "1.4.2".into(), ..Default::default() };
     let resource = ProstResource {
         attributes: vec![
             text("service.name", "shop-api"),
@@ -219,11 +182,7 @@ fn request() -> ExportTraceServiceRequest {
     ExportTraceServiceRequest {
         resource_spans: vec![ResourceSpans {
             resource: Some(resource),
-            scope_spans: vec![ScopeSpans {
-                scope: Some(scope),
-                spans: spans.collect(),
-                ..Default::default()
-            }],
+            scope_spans: vec![ScopeSpans { scope: Some(scope), spans: spans.collect(), ..Default::default() }],
             schema_url: "https://opentelemetry.io/schemas/1.30.0".into(),
         }],
     }
@@ -233,45 +192,24 @@ fn server_attributes(index: usize) -> Vec<KeyValue> {
     vec![
         text("http.request.method", "POST"),
         text("http.route", "/api/v1/orders/{id}/items"),
-        text(
-            "url.path",
-            format!("/api/v1/orders/{}/items", 10_000 + index),
-        ),
+        text("url.path", format!("/api/v1/orders/{}/items", 10_000 + index)),
         text("url.scheme", "https"),
         text("url.query", "expand=customer&currency=EUR"),
-        int(
-            "http.response.status_code",
-            if index.is_multiple_of(20) { 500 } else { 201 },
-        ),
+        int("http.response.status_code", if index.is_multiple_of(20) { 500 } else { 201 }),
         text("network.protocol.version", "1.1"),
         text("server.address", "shop.example.com"),
         int("server.port", 443),
         text("client.address", format!("203.0.113.{}", index % 250)),
-        text(
-            "user_agent.original",
-            "Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0",
-        ),
-        text(
-            "request_id",
-            format!("0198f3c2-7a1e-7c3b-9d2f-{index:012x}"),
-        ),
-        pair(
-            "shop.cart.total",
-            any_value::Value::DoubleValue(12.5 + index as f64),
-        ),
+        text("user_agent.original", "Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0"),
+        text("request_id", format!("0198f3c2-7a1e-7c3b-9d2f-{index:012x}")),
+        pair("shop.cart.total", any_value::Value::DoubleValue(12.5 + index as f64)),
     ]
 }
 
 fn client_attributes(index: usize) -> Vec<KeyValue> {
     vec![
         text("http.request.method", "POST"),
-        text(
-            "url.full",
-            format!(
-                "https://payments.internal:8443/v2/charges?order={}",
-                10_000 + index
-            ),
-        ),
+        text("url.full", format!("https://payments.internal:8443/v2/charges?order={}", 10_000 + index)),
         int("http.response.status_code", 200),
         text("server.address", "payments.internal"),
         int("server.port", 8443),
@@ -279,10 +217,7 @@ fn client_attributes(index: usize) -> Vec<KeyValue> {
         text("network.peer.address", "10.1.44.19"),
         int("http.request.resend_count", 0),
         pair("http.request.cached", any_value::Value::BoolValue(false)),
-        text(
-            "request_id",
-            format!("0198f3c2-7a1e-7c3b-9d2f-{index:012x}"),
-        ),
+        text("request_id", format!("0198f3c2-7a1e-7c3b-9d2f-{index:012x}")),
     ]
 }
 
@@ -292,43 +227,28 @@ fn database_attributes(index: usize) -> Vec<KeyValue> {
         text("db.namespace", "shop"),
         text("db.operation.name", "SELECT"),
         text("db.collection.name", "orders"),
-        text(
-            "db.query.text",
-            "SELECT id, customer_id, total FROM orders WHERE id = $1 AND deleted_at IS NULL",
-        ),
+        text("db.query.text", "SELECT id, customer_id, total FROM orders WHERE id = $1 AND deleted_at IS NULL"),
         text("db.query.summary", "SELECT orders"),
         int("db.response.returned_rows", index as i64 % 50),
         text("server.address", "db-1.internal"),
         int("server.port", 5432),
         text("network.peer.address", "10.1.44.30"),
-        text(
-            "request_id",
-            format!("0198f3c2-7a1e-7c3b-9d2f-{index:012x}"),
-        ),
+        text("request_id", format!("0198f3c2-7a1e-7c3b-9d2f-{index:012x}")),
     ]
 }
 
 /// The request as an exporter writes it in JSON.
 fn render(request: &ExportTraceServiceRequest) -> Vec<u8> {
-    let hex = |bytes: &[u8]| {
-        bytes
-            .iter()
-            .map(|byte| format!("{byte:02x}"))
-            .collect::<String>()
-    };
+    let hex = |bytes: &[u8]| bytes.iter().map(|byte| format!("{byte:02x}")).collect::<String>();
     let attributes = |pairs: &[KeyValue]| -> Json {
-        let value =
-            |pair: &KeyValue| match pair.value.as_ref().and_then(|value| value.value.as_ref()) {
-                Some(any_value::Value::StringValue(text)) => json!({"stringValue": text}),
-                Some(any_value::Value::IntValue(value)) => json!({"intValue": value.to_string()}),
-                Some(any_value::Value::DoubleValue(value)) => json!({"doubleValue": value}),
-                Some(any_value::Value::BoolValue(value)) => json!({"boolValue": value}),
-                _ => json!({}),
-            };
-        pairs
-            .iter()
-            .map(|pair| json!({"key": pair.key, "value": value(pair)}))
-            .collect()
+        let value = |pair: &KeyValue| match pair.value.as_ref().and_then(|value| value.value.as_ref()) {
+            Some(any_value::Value::StringValue(text)) => json!({"stringValue": text}),
+            Some(any_value::Value::IntValue(value)) => json!({"intValue": value.to_string()}),
+            Some(any_value::Value::DoubleValue(value)) => json!({"doubleValue": value}),
+            Some(any_value::Value::BoolValue(value)) => json!({"boolValue": value}),
+            _ => json!({}),
+        };
+        pairs.iter().map(|pair| json!({"key": pair.key, "value": value(pair)})).collect()
     };
     let group = &request.resource_spans[0];
     let scope_group = &group.scope_spans[0];
@@ -343,14 +263,8 @@ fn render(request: &ExportTraceServiceRequest) -> Vec<u8> {
             "endTimeUnixNano": span.end_time_unix_nano.to_string(), "attributes": attributes(&span.attributes),
             "events": events.collect::<Vec<_>>(), "status": {"code": span.status.as_ref().map(|status| status.code)}})
     });
-    let scope = scope_group
-        .scope
-        .as_ref()
-        .map(|scope| json!({"name": scope.name, "version": scope.version}));
-    let resource = group
-        .resource
-        .as_ref()
-        .map(|resource| json!({"attributes": attributes(&resource.attributes)}));
+    let scope = scope_group.scope.as_ref().map(|scope| json!({"name": scope.name, "version": scope.version}));
+    let resource = group.resource.as_ref().map(|resource| json!({"attributes": attributes(&resource.attributes)}));
     let scope_spans = json!([{"scope": scope, "spans": spans.collect::<Vec<_>>()}]);
     let request = json!({"resourceSpans": [
         {"resource": resource, "scopeSpans": scope_spans, "schemaUrl": group.schema_url}

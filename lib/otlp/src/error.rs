@@ -19,10 +19,7 @@ struct Inner {
 impl DecodeError {
     #[cold]
     pub(crate) fn new(message: impl Into<String>) -> Self {
-        Self(Box::new(Inner {
-            path: String::new(),
-            message: message.into(),
-        }))
+        Self(Box::new(Inner { path: String::new(), message: message.into() }))
     }
 
     /// Where: the field's JSON name with those of all that encloses it, in both formats; empty for the whole request.
@@ -107,21 +104,9 @@ mod tests {
     #[test]
     fn a_path_grows_from_the_inside_out() {
         let inner: Result<()> = Err(DecodeError::new("must be 16 bytes, got 3"));
-        assert_eq!(
-            inner.clone().unwrap_err().to_string(),
-            "must be 16 bytes, got 3"
-        );
-        let outer = inner
-            .field("traceId")
-            .index(5)
-            .field("spans")
-            .index(0)
-            .field("scopeSpans")
-            .unwrap_err();
+        assert_eq!(inner.clone().unwrap_err().to_string(), "must be 16 bytes, got 3");
+        let outer = inner.field("traceId").index(5).field("spans").index(0).field("scopeSpans").unwrap_err();
         assert_eq!(outer.path(), "scopeSpans[0].spans[5].traceId");
-        assert_eq!(
-            outer.to_string(),
-            "scopeSpans[0].spans[5].traceId: must be 16 bytes, got 3"
-        );
+        assert_eq!(outer.to_string(), "scopeSpans[0].spans[5].traceId: must be 16 bytes, got 3");
     }
 }

@@ -21,12 +21,7 @@ pub struct Limits {
 impl Default for Limits {
     /// 32 levels, 1,000,000 records, 10,000 attributes in a list, 100,000 elements in any other list.
     fn default() -> Self {
-        Self {
-            max_depth: 32,
-            max_records: 1_000_000,
-            max_attributes: 10_000,
-            max_elements: 100_000,
-        }
+        Self { max_depth: 32, max_records: 1_000_000, max_attributes: 10_000, max_elements: 100_000 }
     }
 }
 
@@ -35,37 +30,21 @@ impl Limits {
     #[inline]
     pub(crate) fn admit_depth(&self, depth: usize) -> Result<()> {
         let most = self.max_depth.min(DEEPEST);
-        if depth > most {
-            Err(exceeded(
-                most,
-                "levels of nested values",
-                "flatten the value",
-            ))
-        } else {
-            Ok(())
-        }
+        if depth > most { Err(exceeded(most, "levels of nested values", "flatten the value")) } else { Ok(()) }
     }
 
     /// May an attribute join a list that holds so many already?
     #[inline]
     pub(crate) fn admit_attribute(&self, held: usize) -> Result<()> {
         let most = self.max_attributes;
-        if held >= most {
-            Err(exceeded(most, "attributes in one list", "send fewer"))
-        } else {
-            Ok(())
-        }
+        if held >= most { Err(exceeded(most, "attributes in one list", "send fewer")) } else { Ok(()) }
     }
 
     /// May an element join a list inside a record that holds so many already?
     #[inline]
     pub(crate) fn admit_element(&self, held: usize) -> Result<()> {
         let most = self.max_elements;
-        if held >= most {
-            Err(exceeded(most, "elements in one list", "send fewer"))
-        } else {
-            Ok(())
-        }
+        if held >= most { Err(exceeded(most, "elements in one list", "send fewer")) } else { Ok(()) }
     }
 }
 
@@ -77,10 +56,7 @@ pub(crate) struct RecordCount {
 
 impl RecordCount {
     pub(crate) fn new(limits: &Limits) -> Self {
-        Self {
-            most: limits.max_records,
-            left: limits.max_records,
-        }
+        Self { most: limits.max_records, left: limits.max_records }
     }
 
     /// May one more record be read?
@@ -91,11 +67,7 @@ impl RecordCount {
                 self.left = left;
                 Ok(())
             }
-            None => Err(exceeded(
-                self.most,
-                "records in one request",
-                "send smaller batches",
-            )),
+            None => Err(exceeded(self.most, "records in one request", "send smaller batches")),
         }
     }
 }

@@ -3,8 +3,8 @@
 use std::mem;
 
 use tripod_model::{
-    Attribute, Buckets, Exemplar, LogRecord, Metric, Point, PointValue, Quantile, Resource, Scope,
-    Span, SpanEvent, SpanLink,
+    Attribute, Buckets, Exemplar, LogRecord, Metric, Point, PointValue, Quantile, Resource, Scope, Span, SpanEvent,
+    SpanLink,
 };
 
 use crate::error::{DecodeError, Result};
@@ -29,9 +29,7 @@ impl<'a> SpareLists<'a> {
     }
 
     pub(crate) fn empty_events(&mut self, events: &mut Vec<SpanEvent<'a>>) {
-        events
-            .drain(..)
-            .for_each(|event| self.give(event.attributes));
+        events.drain(..).for_each(|event| self.give(event.attributes));
     }
 
     pub(crate) fn empty_links(&mut self, links: &mut Vec<SpanLink<'a>>) {
@@ -39,9 +37,7 @@ impl<'a> SpareLists<'a> {
     }
 
     pub(crate) fn empty_exemplars(&mut self, exemplars: &mut Vec<Exemplar<'a>>) {
-        exemplars
-            .drain(..)
-            .for_each(|exemplar| self.give(exemplar.filtered_attributes));
+        exemplars.drain(..).for_each(|exemplar| self.give(exemplar.filtered_attributes));
     }
 }
 
@@ -63,10 +59,7 @@ pub(crate) fn empty_span<'a>(span: &mut Span<'a>, spare: &mut SpareLists<'a>) {
 }
 
 pub(crate) fn empty_log(record: &mut LogRecord<'_>) {
-    *record = LogRecord {
-        attributes: emptied(&mut record.attributes),
-        ..LogRecord::default()
-    };
+    *record = LogRecord { attributes: emptied(&mut record.attributes), ..LogRecord::default() };
 }
 
 pub(crate) fn empty_resource(resource: &mut Resource<'_>) {
@@ -78,17 +71,11 @@ pub(crate) fn empty_resource(resource: &mut Resource<'_>) {
 }
 
 pub(crate) fn empty_scope(scope: &mut Scope<'_>) {
-    *scope = Scope {
-        attributes: emptied(&mut scope.attributes),
-        ..Scope::default()
-    };
+    *scope = Scope { attributes: emptied(&mut scope.attributes), ..Scope::default() };
 }
 
 pub(crate) fn empty_metric(metric: &mut Metric<'_>) {
-    *metric = Metric {
-        metadata: emptied(&mut metric.metadata),
-        ..Metric::default()
-    };
+    *metric = Metric { metadata: emptied(&mut metric.metadata), ..Metric::default() };
 }
 
 /// Leaves the point's value in place: its reader takes the lists out of it.
@@ -117,18 +104,10 @@ impl HistogramFields {
     /// Empty fields with the lists of the point before.
     pub(crate) fn reusing(value: &mut PointValue) -> Self {
         match mem::take(value) {
-            PointValue::Histogram {
-                mut explicit_bounds,
-                mut bucket_counts,
-                ..
-            } => {
+            PointValue::Histogram { mut explicit_bounds, mut bucket_counts, .. } => {
                 explicit_bounds.clear();
                 bucket_counts.clear();
-                Self {
-                    explicit_bounds,
-                    bucket_counts,
-                    ..Self::default()
-                }
+                Self { explicit_bounds, bucket_counts, ..Self::default() }
             }
             _ => Self::default(),
         }
@@ -136,28 +115,14 @@ impl HistogramFields {
 
     /// The point's value. The error belongs to the field `bucketCounts`.
     pub(crate) fn finish(self) -> Result<PointValue> {
-        let Self {
-            count,
-            sum,
-            min,
-            max,
-            explicit_bounds,
-            bucket_counts,
-        } = self;
+        let Self { count, sum, min, max, explicit_bounds, bucket_counts } = self;
         let (buckets, bounds) = (bucket_counts.len(), explicit_bounds.len());
         if buckets != 0 && buckets != bounds + 1 {
             return Err(DecodeError::new(format!(
                 "must have one element more than explicitBounds or none, got {buckets} with {bounds} in explicitBounds"
             )));
         }
-        Ok(PointValue::Histogram {
-            count,
-            sum,
-            min,
-            max,
-            explicit_bounds,
-            bucket_counts,
-        })
+        Ok(PointValue::Histogram { count, sum, min, max, explicit_bounds, bucket_counts })
     }
 }
 
@@ -179,18 +144,10 @@ impl ExponentialHistogramFields {
     /// Empty fields with the lists of the point before.
     pub(crate) fn reusing(value: &mut PointValue) -> Self {
         match mem::take(value) {
-            PointValue::ExponentialHistogram {
-                mut positive,
-                mut negative,
-                ..
-            } => {
+            PointValue::ExponentialHistogram { mut positive, mut negative, .. } => {
                 empty_buckets(&mut positive);
                 empty_buckets(&mut negative);
-                Self {
-                    positive,
-                    negative,
-                    ..Self::default()
-                }
+                Self { positive, negative, ..Self::default() }
             }
             _ => Self::default(),
         }
@@ -198,36 +155,13 @@ impl ExponentialHistogramFields {
 
     /// The point's value.
     pub(crate) fn finish(self) -> PointValue {
-        let Self {
-            count,
-            sum,
-            min,
-            max,
-            scale,
-            zero_count,
-            zero_threshold,
-            positive,
-            negative,
-        } = self;
-        PointValue::ExponentialHistogram {
-            count,
-            sum,
-            min,
-            max,
-            scale,
-            zero_count,
-            zero_threshold,
-            positive,
-            negative,
-        }
+        let Self { count, sum, min, max, scale, zero_count, zero_threshold, positive, negative } = self;
+        PointValue::ExponentialHistogram { count, sum, min, max, scale, zero_count, zero_threshold, positive, negative }
     }
 }
 
 pub(crate) fn empty_buckets(buckets: &mut Buckets) {
-    *buckets = Buckets {
-        counts: emptied(&mut buckets.counts),
-        ..Buckets::default()
-    };
+    *buckets = Buckets { counts: emptied(&mut buckets.counts), ..Buckets::default() };
 }
 
 /// An empty list of quantiles, with the memory of the point before.

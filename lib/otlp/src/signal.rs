@@ -25,46 +25,19 @@ pub(crate) struct Signal {
 }
 
 pub(crate) const TRACES: Signal = Signal {
-    resources: Name {
-        json: "resourceSpans",
-        proto: "resource_spans",
-    },
-    scopes: Name {
-        json: "scopeSpans",
-        proto: "scope_spans",
-    },
-    records: Name {
-        json: "spans",
-        proto: "spans",
-    },
+    resources: Name { json: "resourceSpans", proto: "resource_spans" },
+    scopes: Name { json: "scopeSpans", proto: "scope_spans" },
+    records: Name { json: "spans", proto: "spans" },
 };
 
 pub(crate) const LOGS: Signal = Signal {
-    resources: Name {
-        json: "resourceLogs",
-        proto: "resource_logs",
-    },
-    scopes: Name {
-        json: "scopeLogs",
-        proto: "scope_logs",
-    },
-    records: Name {
-        json: "logRecords",
-        proto: "log_records",
-    },
+    resources: Name { json: "resourceLogs", proto: "resource_logs" },
+    scopes: Name { json: "scopeLogs", proto: "scope_logs" },
+    records: Name { json: "logRecords", proto: "log_records" },
 };
 
 pub(crate) const METRICS: Signal = Signal {
-    resources: Name {
-        json: "resourceMetrics",
-        proto: "resource_metrics",
-    },
-    scopes: Name {
-        json: "scopeMetrics",
-        proto: "scope_metrics",
-    },
-    records: Name {
-        json: "metrics",
-        proto: "metrics",
-    },
+    resources: Name { json: "resourceMetrics", proto: "resource_metrics" },
+    scopes: Name { json: "scopeMetrics", proto: "scope_metrics" },
+    records: Name { json: "metrics", proto: "metrics" },
 };

@@ -83,7 +83,8 @@ pub(super) async fn drive(load: &Load, target: &str) -> Result<Sent> {
     };
     let mut workers = JoinSet::new();
     for sender in senders {
-        let work = Work { pool: Arc::clone(&pool), next: Arc::clone(&next), most, deadline, progress: progress.clone() };
+        let work =
+            Work { pool: Arc::clone(&pool), next: Arc::clone(&next), most, deadline, progress: progress.clone() };
         workers.spawn(work.run(sender));
     }
     let mut sent = Sent {
@@ -159,7 +160,10 @@ impl Work {
                         attempts += 1;
                         done.refusals += 1;
                         if attempts >= ATTEMPTS {
-                            bail!("a request was refused {} times, at last so: {reason}", table::count(attempts.into()));
+                            bail!(
+                                "a request was refused {} times, at last so: {reason}",
+                                table::count(attempts.into())
+                            );
                         }
                         tokio::time::sleep(retry_after).await;
                     }

@@ -184,9 +184,7 @@ async fn known_trace_ids(subject: &Subject) -> Result<Vec<String>> {
 
 async fn stored_range(sql: &Sql) -> Result<(u64, u64)> {
     let rows = sql
-        .query(
-            "select cast(min(start_time) as bigint) as first, cast(max(start_time) as bigint) as last from spans",
-        )
+        .query("select cast(min(start_time) as bigint) as first, cast(max(start_time) as bigint) as last from spans")
         .await?;
     let bound = |name: &str| -> Result<u64> {
         let nanos = rows.integers(name)?.first().copied().context("the store holds no span")?;

@@ -86,9 +86,7 @@ impl Subject {
                 };
                 Running::Tripod(Server::start(&launch).await?)
             }
-            Some(Peer::Jaeger) => {
-                Running::Jaeger(JaegerProcess::start(&self.binary, &self.data_dir, &self.log).await?)
-            }
+            Some(Peer::Jaeger) => Running::Jaeger(JaegerProcess::start(&self.binary, &self.data_dir, &self.log).await?),
         });
         Ok(())
     }

@@ -73,7 +73,10 @@ pub(super) async fn run(args: &Args, bin: &Path, seed: u64) -> Result<ExitCode> 
         other => broken.push(format!("/metrics does not report the damage: tripod_wal_damaged is {other:?}")),
     }
     let log = fs::read_to_string(&launch.log).unwrap_or_default();
-    match log.lines().find(|line| line.contains("\"ERROR\"") && line.contains("damaged") && line.contains(&name(middle))) {
+    match log
+        .lines()
+        .find(|line| line.contains("\"ERROR\"") && line.contains("damaged") && line.contains(&name(middle)))
+    {
         Some(line) => println!("the log says: {line}"),
         None => broken.push(format!("no line of the server's log names {}", middle.display())),
     }

@@ -185,20 +185,19 @@ impl Writer {
 }
 
 async fn export_grpc(channel: Channel, request: Request) -> Outcome {
-    let rejected = match request {
-        Request::Spans(request) => TraceServiceClient::new(channel)
-            .export(request)
-            .await
-            .map(|response| response.into_inner().partial_success.map_or(0, |partial| partial.rejected_spans)),
-        Request::Logs(request) => LogsServiceClient::new(channel)
-            .export(request)
-            .await
-            .map(|response| response.into_inner().partial_success.map_or(0, |partial| partial.rejected_log_records)),
-        Request::Metrics(request) => MetricsServiceClient::new(channel)
-            .export(request)
-            .await
-            .map(|response| response.into_inner().partial_success.map_or(0, |partial| partial.rejected_data_points)),
-    };
+    let rejected =
+        match request {
+            Request::Spans(request) => TraceServiceClient::new(channel)
+                .export(request)
+                .await
+                .map(|response| response.into_inner().partial_success.map_or(0, |partial| partial.rejected_spans)),
+            Request::Logs(request) => LogsServiceClient::new(channel).export(request).await.map(|response| {
+                response.into_inner().partial_success.map_or(0, |partial| partial.rejected_log_records)
+            }),
+            Request::Metrics(request) => MetricsServiceClient::new(channel).export(request).await.map(|response| {
+                response.into_inner().partial_success.map_or(0, |partial| partial.rejected_data_points)
+            }),
+        };
     match rejected {
         Ok(rejected) => Outcome::Accepted { rejected: u64::try_from(rejected).unwrap_or(0) },
         Err(status) => refused_by_grpc(&status),

@@ -34,17 +34,47 @@ pub(crate) fn request(source: &mut Source, host: usize, count: usize, now: u64) 
             1 => gauges(source, "node_memory_MemAvailable_bytes", "By", now, &mut left, &[vec![]]),
             2 => gauges(source, "node_load1", "1", now, &mut left, &[vec![]]),
             3 => gauges(source, "node_filesystem_avail_bytes", "By", now, &mut left, &labelled("mountpoint", &MOUNTS)),
-            4 => counters(source, "node_disk_read_bytes_total", "By", start, now, &mut left, &labelled("device", &DEVICES)),
-            5 => counters(source, "node_disk_written_bytes_total", "By", start, now, &mut left, &labelled("device", &DEVICES)),
-            6 => counters(source, "node_network_receive_bytes_total", "By", start, now, &mut left, &labelled("device", &INTERFACES)),
-            7 => counters(source, "node_network_transmit_bytes_total", "By", start, now, &mut left, &labelled("device", &INTERFACES)),
+            4 => counters(
+                source,
+                "node_disk_read_bytes_total",
+                "By",
+                start,
+                now,
+                &mut left,
+                &labelled("device", &DEVICES),
+            ),
+            5 => counters(
+                source,
+                "node_disk_written_bytes_total",
+                "By",
+                start,
+                now,
+                &mut left,
+                &labelled("device", &DEVICES),
+            ),
+            6 => counters(
+                source,
+                "node_network_receive_bytes_total",
+                "By",
+                start,
+                now,
+                &mut left,
+                &labelled("device", &INTERFACES),
+            ),
+            7 => counters(
+                source,
+                "node_network_transmit_bytes_total",
+                "By",
+                start,
+                now,
+                &mut left,
+                &labelled("device", &INTERFACES),
+            ),
             8 => counters(source, "node_context_switches_total", "1", start, now, &mut left, &[vec![]]),
             9 => histograms(source, "http.server.request.duration", start, now, &mut left),
             _ => {
-                let labels: Vec<_> = MODES
-                    .iter()
-                    .map(|mode| vec![text("cpu", processor.to_string()), text("mode", *mode)])
-                    .collect();
+                let labels: Vec<_> =
+                    MODES.iter().map(|mode| vec![text("cpu", processor.to_string()), text("mode", *mode)]).collect();
                 processor += 1;
                 counters(source, "node_cpu_seconds_total", "s", start, now, &mut left, &labels)
             }
@@ -56,11 +86,7 @@ pub(crate) fn request(source: &mut Source, host: usize, count: usize, now: u64) 
     ExportMetricsServiceRequest {
         resource_metrics: vec![ResourceMetrics {
             resource: Some(resource),
-            scope_metrics: vec![ScopeMetrics {
-                scope: Some(scope("node")),
-                metrics,
-                schema_url: String::new(),
-            }],
+            scope_metrics: vec![ScopeMetrics { scope: Some(scope("node")), metrics, schema_url: String::new() }],
             schema_url: String::new(),
         }],
     }
@@ -86,14 +112,7 @@ fn taken<'a>(left: &mut usize, labels: &'a [Vec<KeyValue>]) -> impl Iterator<Ite
     labels[..count].iter().cloned()
 }
 
-fn gauges(
-    source: &mut Source,
-    name: &str,
-    unit: &str,
-    now: u64,
-    left: &mut usize,
-    labels: &[Vec<KeyValue>],
-) -> Metric {
+fn gauges(source: &mut Source, name: &str, unit: &str, now: u64, left: &mut usize, labels: &[Vec<KeyValue>]) -> Metric {
     let data_points = taken(left, labels)
         .map(|attributes| NumberDataPoint {
             attributes,

@@ -147,7 +147,12 @@ pub(crate) fn refused_by_grpc(status: &Status) -> Outcome {
 
 /// Reads a refusal of OTLP/HTTP.
 pub(crate) fn refused_by_http(status: StatusCode, headers: &HeaderMap, body: &[u8]) -> Outcome {
-    let reason = format!("{status}: {}", String::from_utf8_lossy(&body[..body.len().min(300)]));
+    // The body is a `google.rpc.Status` by the specification; whatever else it is may still be read.
+    let message = match tonic_types::Status::decode(body) {
+        Ok(answer) => answer.message,
+        Err(_) => String::from_utf8_lossy(&body[..body.len().min(300)]).into_owned(),
+    };
+    let reason = format!("{status}: {message}");
     match status {
         StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE => {
             let advice = headers.get(header::RETRY_AFTER).and_then(|value| value.to_str().ok()?.parse().ok());

@@ -152,7 +152,9 @@ fn fail(span: &mut Span, class: &str, message: &str) {
             text("exception.message", message),
             text(
                 "exception.stacktrace",
-                format!("Traceback (most recent call last):\n  File \"app/main.py\", line 88, in handle\n{class}: {message}"),
+                format!(
+                    "Traceback (most recent call last):\n  File \"app/main.py\", line 88, in handle\n{class}: {message}"
+                ),
             ),
         ],
         ..Event::default()
@@ -175,7 +177,10 @@ fn http_server(source: &mut Source, context: &Context, service: usize) -> Span {
             text("server.address", format!("{}.shop.svc", SERVICES[service])),
             int("server.port", 8080),
             text("client.address", format!("10.4.{}.{}", source.below(8), source.below(250))),
-            text("user_agent.original", *source.pick(&["Mozilla/5.0 (X11; Linux x86_64)", "shop-ios/5.2", "curl/8.5.0"])),
+            text(
+                "user_agent.original",
+                *source.pick(&["Mozilla/5.0 (X11; Linux x86_64)", "shop-ios/5.2", "curl/8.5.0"]),
+            ),
             text("network.protocol.version", "1.1"),
         ],
     );

@@ -87,11 +87,7 @@ pub(super) const METRICS: &[(u32, Field)] = &[(
 )];
 
 /// Calls `found` with the kind, the offset and the bytes of every field that `fields` names, in the order of the bytes.
-pub(super) fn walk(
-    bytes: &[u8],
-    fields: &[(u32, Field)],
-    found: &mut impl FnMut(Field, usize, &[u8]),
-) -> Result<()> {
+pub(super) fn walk(bytes: &[u8], fields: &[(u32, Field)], found: &mut impl FnMut(Field, usize, &[u8])) -> Result<()> {
     walk_range(bytes, 0, bytes.len(), fields, found)
 }
 

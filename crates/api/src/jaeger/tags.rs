@@ -33,19 +33,19 @@ impl Tag {
     pub(super) fn from_object(json: &str) -> Result<Vec<Self>, String> {
         #[derive(Deserialize)]
         #[serde(untagged)]
-        enum Text {
+        enum Given {
             Text(String),
             Bool(bool),
             Number(serde_json::Number),
         }
-        let object: BTreeMap<String, Text> = serde_json::from_str(json)
+        let object: BTreeMap<String, Given> = serde_json::from_str(json)
             .map_err(|error| format!("malformed 'tags' parameter, cannot unmarshal JSON: {error}"))?;
         let tag = |(key, value)| Self {
             key,
             value: match value {
-                Text::Text(text) => text,
-                Text::Bool(value) => value.to_string(),
-                Text::Number(number) => number.to_string(),
+                Given::Text(text) => text,
+                Given::Bool(value) => value.to_string(),
+                Given::Number(number) => number.to_string(),
             },
         };
         Ok(object.into_iter().map(tag).collect())

@@ -31,7 +31,10 @@ impl FunctionRewrite for LowerCaseIds {
                 with(Expr::BinaryExpr(BinaryExpr { left, op, right }), changed)
             }
             Expr::InList(InList { expr, mut list, negated }) if is_id(&expr, schema) => {
-                let changed = list.iter_mut().fold(false, |changed, value| lower(value) || changed);
+                let mut changed = false;
+                for value in &mut list {
+                    changed |= lower(value);
+                }
                 with(Expr::InList(InList { expr, list, negated }), changed)
             }
             other => Transformed::no(other),

@@ -236,7 +236,7 @@ fn operand<'a>(signal: Signal, expr: &'a Expr) -> Option<Operand<'a>> {
     }
 }
 
-fn column<'a>(signal: Signal, expr: &'a Expr) -> Option<(&'a str, Kind)> {
+fn column(signal: Signal, expr: &Expr) -> Option<(&str, Kind)> {
     match expr {
         Expr::Column(column) => Some((&column.name, signal.column(&column.name)?.kind)),
         Expr::Alias(alias) => column(signal, &alias.expr),

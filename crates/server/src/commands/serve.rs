@@ -56,6 +56,7 @@ async fn serve(loaded: Loaded, style: Style, started: Instant) -> anyhow::Result
     let metrics = Metrics::install()?;
     tokio::spawn(metrics.clone().maintain());
     tripod_ingest::describe();
+    tripod_lake::describe();
     let settings = &loaded.settings;
     let data_dir = std::path::absolute(&settings.data_dir)
         .with_context(|| format!("the data directory {}", settings.data_dir.display()))?;

@@ -3,8 +3,7 @@ use arrow::datatypes::{DataType, Float64Type, Int64Type, TimestampNanosecondType
 use std::sync::Arc;
 use tripod_model::sink::{MetricSink, Sink};
 use tripod_model::{
-    Attribute, Buckets, Exemplar, Metric, MetricKind, Number, Point, PointValue, Quantile, Resource, Scope,
-    Temporality,
+    Attribute, Buckets, Exemplar, Metric, MetricKind, Number, Point, PointValue, Quantile, Resource, Scope, Temporality,
 };
 
 use super::context::ContextColumns;

@@ -162,11 +162,7 @@ fn any_float() -> impl Strategy<Value = f64> {
 }
 
 fn any_number() -> impl Strategy<Value = Number> {
-    prop_oneof![
-        Just(Number::Empty),
-        any::<i64>().prop_map(Number::Int),
-        any_float().prop_map(Number::Double),
-    ]
+    prop_oneof![Just(Number::Empty), any::<i64>().prop_map(Number::Int), any_float().prop_map(Number::Double),]
 }
 
 fn any_value_of_a_point() -> impl Strategy<Value = (MetricKind, PointValue)> {
@@ -186,15 +182,22 @@ fn any_value_of_a_point() -> impl Strategy<Value = (MetricKind, PointValue)> {
         (any_count(), optional(), optional(), any::<i32>(), any_count(), any_float(), buckets(), buckets()).prop_map(
             |(count, sum, min, scale, zero_count, zero_threshold, positive, negative)| {
                 let value = PointValue::ExponentialHistogram {
-                    count, sum, min, max: None, scale, zero_count, zero_threshold, positive, negative,
+                    count,
+                    sum,
+                    min,
+                    max: None,
+                    scale,
+                    zero_count,
+                    zero_threshold,
+                    positive,
+                    negative,
                 };
                 (MetricKind::ExponentialHistogram, value)
             }
         ),
         (any_count(), any_float(), prop::collection::vec((any_float(), any_float()), 0..3)).prop_map(
             |(count, sum, quantiles)| {
-                let quantiles =
-                    quantiles.into_iter().map(|(quantile, value)| Quantile { quantile, value }).collect();
+                let quantiles = quantiles.into_iter().map(|(quantile, value)| Quantile { quantile, value }).collect();
                 (MetricKind::Summary, PointValue::Summary { count, sum, quantiles })
             }
         ),
@@ -246,9 +249,11 @@ fn expected<R>(request: Vec<(Resource<'static>, Scope<'static>, Vec<R>)>) -> Vec
     let mut rows = Vec::new();
     for (mut resource, scope, records) in request {
         resource.attributes = in_order(RESOURCE, &resource.attributes);
-        rows.extend(
-            records.into_iter().map(|record| Recorded { resource: resource.clone(), scope: scope.clone(), record }),
-        );
+        rows.extend(records.into_iter().map(|record| Recorded {
+            resource: resource.clone(),
+            scope: scope.clone(),
+            record,
+        }));
     }
     rows
 }

@@ -5,7 +5,11 @@ pub(crate) const SCOPE: &[Column] = &[
     Column::optional("scope_name", Kind::Text, "Name of the instrumentation scope (library)."),
     Column::optional("scope_version", Kind::Text, "Version of the instrumentation scope."),
     Column::optional("scope_attributes", Kind::Json, "Attributes of the instrumentation scope."),
-    Column::optional("scope_dropped_attributes_count", Kind::Int, "Scope attributes that the sender dropped; null for 0."),
+    Column::optional(
+        "scope_dropped_attributes_count",
+        Kind::Int,
+        "Scope attributes that the sender dropped; null for 0.",
+    ),
     Column::optional("scope_schema_url", Kind::Text, "Schema URL of the row's telemetry."),
 ];
 

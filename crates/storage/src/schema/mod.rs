@@ -137,11 +137,9 @@ impl Table {
     }
 }
 
-static SPANS: LazyLock<Table> =
-    LazyLock::new(|| Table::new("spans", "start_time", &[spans::COLUMNS, SCOPE, RESOURCE]));
+static SPANS: LazyLock<Table> = LazyLock::new(|| Table::new("spans", "start_time", &[spans::COLUMNS, SCOPE, RESOURCE]));
 static LOGS: LazyLock<Table> = LazyLock::new(|| Table::new("logs", "time", &[logs::COLUMNS, SCOPE, RESOURCE]));
-static METRICS: LazyLock<Table> =
-    LazyLock::new(|| Table::new("metrics", "time", &[metrics::COLUMNS, SCOPE, RESOURCE]));
+static METRICS: LazyLock<Table> = LazyLock::new(|| Table::new("metrics", "time", &[metrics::COLUMNS, SCOPE, RESOURCE]));
 
 impl Signal {
     /// All signals.

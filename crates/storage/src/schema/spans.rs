@@ -18,7 +18,11 @@ const LINK: &[Column] = &[
 
 pub(super) const COLUMNS: &[Column] = &[
     Column::required("start_time", Kind::Time, "When the span began."),
-    Column::required("duration_ns", Kind::Int, "End minus start, nanoseconds; negative when the sender's clock went back."),
+    Column::required(
+        "duration_ns",
+        Kind::Int,
+        "End minus start, nanoseconds; negative when the sender's clock went back.",
+    ),
     Column::required("trace_id", Kind::TraceId, "The trace."),
     Column::required("span_id", Kind::SpanId, "The span."),
     Column::optional("parent_span_id", Kind::SpanId, "The parent span; null for a root span."),
@@ -43,7 +47,12 @@ pub(super) const COLUMNS: &[Column] = &[
     Column::promoted("db.query.text", "db_query_text", Kind::Text, "The statement."),
     Column::promoted("messaging.system", "messaging_system", Kind::Text, "Messaging system, for example kafka."),
     Column::promoted("messaging.destination.name", "messaging_destination_name", Kind::Text, "Topic or queue."),
-    Column::promoted("gen_ai.operation.name", "gen_ai_operation_name", Kind::Text, "GenAI operation, for example chat."),
+    Column::promoted(
+        "gen_ai.operation.name",
+        "gen_ai_operation_name",
+        Kind::Text,
+        "GenAI operation, for example chat.",
+    ),
     Column::promoted("gen_ai.provider.name", "gen_ai_provider_name", Kind::Text, "GenAI provider."),
     Column::promoted("gen_ai.request.model", "gen_ai_request_model", Kind::Text, "Model that was asked for."),
     Column::promoted("gen_ai.response.model", "gen_ai_response_model", Kind::Text, "Model that answered."),

@@ -18,12 +18,7 @@ pub(super) fn read_attributes<'a>(
     read_pairs(reader, list, limits, 1)
 }
 
-fn read_pairs<'a>(
-    reader: &mut Reader<'a>,
-    list: &mut Vec<Attribute<'a>>,
-    limits: &Limits,
-    depth: usize,
-) -> Result<()> {
+fn read_pairs<'a>(reader: &mut Reader<'a>, list: &mut Vec<Attribute<'a>>, limits: &Limits, depth: usize) -> Result<()> {
     list.clear();
     reader.array(|reader, index| {
         limits.admit_attribute(index)?;
@@ -42,11 +37,7 @@ fn read_pairs<'a>(
 }
 
 /// Reads an `AnyValue`. `depth` is 1 for a value that no other value holds.
-pub(super) fn read_value<'a>(
-    reader: &mut Reader<'a>,
-    limits: &Limits,
-    depth: usize,
-) -> Result<Value<'a>> {
+pub(super) fn read_value<'a>(reader: &mut Reader<'a>, limits: &Limits, depth: usize) -> Result<Value<'a>> {
     limits.admit_depth(depth)?;
     let mut value = Value::Empty;
     reader.object(|reader, key| {
@@ -54,18 +45,10 @@ pub(super) fn read_value<'a>(
             "stringValue" | "string_value" => Value::Str(reader.string().field("stringValue")?),
             "boolValue" | "bool_value" => Value::Bool(reader.boolean().field("boolValue")?),
             "intValue" | "int_value" => Value::Int(read_integer(reader).field("intValue")?),
-            "doubleValue" | "double_value" => {
-                Value::Double(read_double(reader).field("doubleValue")?)
-            }
-            "arrayValue" | "array_value" => {
-                Value::Array(read_array(reader, limits, depth).field("arrayValue")?)
-            }
-            "kvlistValue" | "kvlist_value" => {
-                Value::Map(read_map(reader, limits, depth).field("kvlistValue")?)
-            }
-            "bytesValue" | "bytes_value" => {
-                Value::Bytes(Cow::Owned(read_bytes(reader).field("bytesValue")?))
-            }
+            "doubleValue" | "double_value" => Value::Double(read_double(reader).field("doubleValue")?),
+            "arrayValue" | "array_value" => Value::Array(read_array(reader, limits, depth).field("arrayValue")?),
+            "kvlistValue" | "kvlist_value" => Value::Map(read_map(reader, limits, depth).field("kvlistValue")?),
+            "bytesValue" | "bytes_value" => Value::Bytes(Cow::Owned(read_bytes(reader).field("bytesValue")?)),
             // An index into a table that only the profiling signal has: set, but to nothing.
             "stringValueStrindex" | "string_value_strindex" => {
                 reader.skip_value().field("stringValueStrindex")?;
@@ -78,11 +61,7 @@ pub(super) fn read_value<'a>(
     Ok(value)
 }
 
-fn read_array<'a>(
-    reader: &mut Reader<'a>,
-    limits: &Limits,
-    depth: usize,
-) -> Result<Vec<Value<'a>>> {
+fn read_array<'a>(reader: &mut Reader<'a>, limits: &Limits, depth: usize) -> Result<Vec<Value<'a>>> {
     let mut values = Vec::new();
     reader.object(|reader, key| match key {
         "values" => {
@@ -91,11 +70,7 @@ fn read_array<'a>(
                 .array(|reader, index| {
                     limits.admit_element(index)?;
                     // Some exporters write an empty value as `null`.
-                    let value = if reader.null()? {
-                        Value::Empty
-                    } else {
-                        read_value(reader, limits, depth + 1)?
-                    };
+                    let value = if reader.null()? { Value::Empty } else { read_value(reader, limits, depth + 1)? };
                     values.push(value);
                     Ok(())
                 })
@@ -106,11 +81,7 @@ fn read_array<'a>(
     Ok(values)
 }
 
-fn read_map<'a>(
-    reader: &mut Reader<'a>,
-    limits: &Limits,
-    depth: usize,
-) -> Result<Vec<Attribute<'a>>> {
+fn read_map<'a>(reader: &mut Reader<'a>, limits: &Limits, depth: usize) -> Result<Vec<Attribute<'a>>> {
     let mut pairs = Vec::new();
     reader.object(|reader, key| match key {
         "values" => read_pairs(reader, &mut pairs, limits, depth + 1).field("values"),

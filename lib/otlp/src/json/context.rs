@@ -25,18 +25,9 @@ pub(super) trait Records<'a> {
 }
 
 /// Reads a request into the sink of `records`.
-pub(super) fn read_request<'a, R: Records<'a>>(
-    body: &'a [u8],
-    limits: &Limits,
-    records: &mut R,
-) -> Result<()> {
+pub(super) fn read_request<'a, R: Records<'a>>(body: &'a [u8], limits: &Limits, records: &mut R) -> Result<()> {
     let name = R::SIGNAL.resources;
-    let mut frame = Frame {
-        limits,
-        resource: Resource::default(),
-        scope: Scope::default(),
-        records,
-    };
+    let mut frame = Frame { limits, resource: Resource::default(), scope: Scope::default(), records };
     let mut reader = Reader::new(body);
     let mut seen = false;
     reader.object(|reader, key| {
@@ -46,9 +37,7 @@ pub(super) fn read_request<'a, R: Records<'a>>(
         if std::mem::replace(&mut seen, true) {
             return Err(DecodeError::new("must not occur twice")).field(name.json);
         }
-        reader
-            .array(|reader, _| frame.resource(reader))
-            .field(name.json)
+        reader.array(|reader, _| frame.resource(reader)).field(name.json)
     })?;
     reader.end()
 }
@@ -89,8 +78,7 @@ impl<'a, R: Records<'a>> Frame<'a, '_, R> {
 
     fn scopes(&mut self, list: Option<Reader<'a>>) -> Result<()> {
         let Some(mut list) = list else { return Ok(()) };
-        list.array(|reader, _| self.scope(reader))
-            .field(R::SIGNAL.scopes.json)
+        list.array(|reader, _| self.scope(reader)).field(R::SIGNAL.scopes.json)
     }
 
     fn scope(&mut self, reader: &mut Reader<'a>) -> Result<()> {
@@ -120,25 +108,17 @@ impl<'a, R: Records<'a>> Frame<'a, '_, R> {
 
     fn records(&mut self, list: Option<Reader<'a>>) -> Result<()> {
         let Some(mut list) = list else { return Ok(()) };
-        list.array(|reader, _| self.records.record(reader))
-            .field(R::SIGNAL.records.json)
+        list.array(|reader, _| self.records.record(reader)).field(R::SIGNAL.records.json)
     }
 }
 
-fn read_resource<'a>(
-    reader: &mut Reader<'a>,
-    resource: &mut Resource<'a>,
-    limits: &Limits,
-) -> Result<()> {
+fn read_resource<'a>(reader: &mut Reader<'a>, resource: &mut Resource<'a>, limits: &Limits) -> Result<()> {
     empty_resource(resource);
     reader.object(|reader, key| {
         match key {
-            "attributes" => {
-                read_attributes(reader, &mut resource.attributes, limits).field("attributes")?
-            }
+            "attributes" => read_attributes(reader, &mut resource.attributes, limits).field("attributes")?,
             "droppedAttributesCount" | "dropped_attributes_count" => {
-                resource.dropped_attributes_count =
-                    read_integer(reader).field("droppedAttributesCount")?;
+                resource.dropped_attributes_count = read_integer(reader).field("droppedAttributesCount")?;
             }
             "entityRefs" | "entity_refs" => {
                 resource.entity_refs.clear();
@@ -162,9 +142,7 @@ fn read_entity<'a>(reader: &mut Reader<'a>, limits: &Limits) -> Result<EntityRef
         match key {
             "schemaUrl" | "schema_url" => entity.schema_url = reader.string().field("schemaUrl")?,
             "type" => entity.kind = reader.string().field("type")?,
-            "idKeys" | "id_keys" => {
-                read_keys(reader, &mut entity.id_keys, limits).field("idKeys")?
-            }
+            "idKeys" | "id_keys" => read_keys(reader, &mut entity.id_keys, limits).field("idKeys")?,
             "descriptionKeys" | "description_keys" => {
                 read_keys(reader, &mut entity.description_keys, limits).field("descriptionKeys")?;
             }
@@ -175,11 +153,7 @@ fn read_entity<'a>(reader: &mut Reader<'a>, limits: &Limits) -> Result<EntityRef
     Ok(entity)
 }
 
-fn read_keys<'a>(
-    reader: &mut Reader<'a>,
-    keys: &mut Vec<Cow<'a, str>>,
-    limits: &Limits,
-) -> Result<()> {
+fn read_keys<'a>(reader: &mut Reader<'a>, keys: &mut Vec<Cow<'a, str>>, limits: &Limits) -> Result<()> {
     keys.clear();
     reader.array(|reader, index| {
         limits.admit_element(index)?;
@@ -194,12 +168,9 @@ fn read_scope<'a>(reader: &mut Reader<'a>, scope: &mut Scope<'a>, limits: &Limit
         match key {
             "name" => scope.name = reader.string().field("name")?,
             "version" => scope.version = reader.string().field("version")?,
-            "attributes" => {
-                read_attributes(reader, &mut scope.attributes, limits).field("attributes")?
-            }
+            "attributes" => read_attributes(reader, &mut scope.attributes, limits).field("attributes")?,
             "droppedAttributesCount" | "dropped_attributes_count" => {
-                scope.dropped_attributes_count =
-                    read_integer(reader).field("droppedAttributesCount")?;
+                scope.dropped_attributes_count = read_integer(reader).field("droppedAttributesCount")?;
             }
             _ => reader.skip_value()?,
         }

@@ -22,12 +22,7 @@ pub(super) struct LogRecords<'a, 's, S> {
 
 impl<'s, S> LogRecords<'_, 's, S> {
     pub(super) fn new(limits: &'s Limits, sink: &'s mut S) -> Self {
-        Self {
-            limits,
-            sink,
-            count: RecordCount::new(limits),
-            record: LogRecord::default(),
-        }
+        Self { limits, sink, count: RecordCount::new(limits), record: LogRecord::default() }
     }
 }
 
@@ -48,34 +43,24 @@ impl<'a, S: LogSink> Records<'a> for LogRecords<'a, '_, S> {
     }
 }
 
-fn read_log<'a>(
-    reader: &mut Reader<'a>,
-    record: &mut LogRecord<'a>,
-    limits: &Limits,
-) -> Result<()> {
+fn read_log<'a>(reader: &mut Reader<'a>, record: &mut LogRecord<'a>, limits: &Limits) -> Result<()> {
     reader.object(|reader, key| {
         match key {
             "timeUnixNano" | "time_unix_nano" => {
                 record.time_unix_nano = read_integer(reader).field("timeUnixNano")?;
             }
             "observedTimeUnixNano" | "observed_time_unix_nano" => {
-                record.observed_time_unix_nano =
-                    read_integer(reader).field("observedTimeUnixNano")?;
+                record.observed_time_unix_nano = read_integer(reader).field("observedTimeUnixNano")?;
             }
             "severityNumber" | "severity_number" => {
                 let number = read_enumeration(reader, &SEVERITY_NUMBER).field("severityNumber")?;
                 record.severity_number = SeverityNumber(number);
             }
-            "severityText" | "severity_text" => {
-                record.severity_text = reader.string().field("severityText")?
-            }
+            "severityText" | "severity_text" => record.severity_text = reader.string().field("severityText")?,
             "body" => record.body = read_value(reader, limits, 1).field("body")?,
-            "attributes" => {
-                read_attributes(reader, &mut record.attributes, limits).field("attributes")?
-            }
+            "attributes" => read_attributes(reader, &mut record.attributes, limits).field("attributes")?,
             "droppedAttributesCount" | "dropped_attributes_count" => {
-                record.dropped_attributes_count =
-                    read_integer(reader).field("droppedAttributesCount")?;
+                record.dropped_attributes_count = read_integer(reader).field("droppedAttributesCount")?;
             }
             "flags" => record.flags = read_integer(reader).field("flags")?,
             "traceId" | "trace_id" => record.trace_id = TraceId(read_id(reader).field("traceId")?),

@@ -38,41 +38,11 @@ impl<'s, S> Metrics<'_, 's, S> {
 
 /// The alternatives of a metric's `data`.
 const DATA: [(Name, MetricKind); 5] = [
-    (
-        Name {
-            json: "gauge",
-            proto: "gauge",
-        },
-        MetricKind::Gauge,
-    ),
-    (
-        Name {
-            json: "sum",
-            proto: "sum",
-        },
-        MetricKind::Sum,
-    ),
-    (
-        Name {
-            json: "histogram",
-            proto: "histogram",
-        },
-        MetricKind::Histogram,
-    ),
-    (
-        Name {
-            json: "exponentialHistogram",
-            proto: "exponential_histogram",
-        },
-        MetricKind::ExponentialHistogram,
-    ),
-    (
-        Name {
-            json: "summary",
-            proto: "summary",
-        },
-        MetricKind::Summary,
-    ),
+    (Name { json: "gauge", proto: "gauge" }, MetricKind::Gauge),
+    (Name { json: "sum", proto: "sum" }, MetricKind::Sum),
+    (Name { json: "histogram", proto: "histogram" }, MetricKind::Histogram),
+    (Name { json: "exponentialHistogram", proto: "exponential_histogram" }, MetricKind::ExponentialHistogram),
+    (Name { json: "summary", proto: "summary" }, MetricKind::Summary),
 ];
 
 /// The data that counts: its name and where its points are.
@@ -98,25 +68,16 @@ impl<'a, S: MetricSink> Records<'a> for Metrics<'a, '_, S> {
                 "name" => metric.name = reader.string().field("name")?,
                 "description" => metric.description = reader.string().field("description")?,
                 "unit" => metric.unit = reader.string().field("unit")?,
-                "metadata" => {
-                    read_attributes(reader, &mut metric.metadata, self.limits).field("metadata")?
-                }
+                "metadata" => read_attributes(reader, &mut metric.metadata, self.limits).field("metadata")?,
                 _ => {
                     let Some((name, kind)) = DATA.iter().find(|(name, _)| name.is(key)) else {
                         return reader.skip_value();
                     };
-                    if let Some(Data {
-                        points: Some(mut replaced),
-                        ..
-                    }) = chosen.take()
-                    {
+                    if let Some(Data { points: Some(mut replaced), .. }) = chosen.take() {
                         replaced.skip_value()?;
                     }
                     let points = self.data_context(reader, *kind).field(name.json)?;
-                    chosen = Some(Data {
-                        name: name.json,
-                        points,
-                    });
+                    chosen = Some(Data { name: name.json, points });
                 }
             }
             Ok(())
@@ -131,11 +92,7 @@ impl<'a, S: MetricSink> Records<'a> for Metrics<'a, '_, S> {
 
 impl<'a, S: MetricSink> Metrics<'a, '_, S> {
     /// Reads what a kind of data says about all of its points, and bookmarks the points.
-    fn data_context(
-        &mut self,
-        reader: &mut Reader<'a>,
-        kind: MetricKind,
-    ) -> Result<Option<Reader<'a>>> {
+    fn data_context(&mut self, reader: &mut Reader<'a>, kind: MetricKind) -> Result<Option<Reader<'a>>> {
         self.metric.kind = kind;
         self.metric.temporality = Temporality::default();
         self.metric.is_monotonic = false;
@@ -152,8 +109,7 @@ impl<'a, S: MetricSink> Metrics<'a, '_, S> {
                     }
                 }
                 "aggregationTemporality" | "aggregation_temporality" if aggregated => {
-                    let number =
-                        read_enumeration(reader, &TEMPORALITY).field("aggregationTemporality")?;
+                    let number = read_enumeration(reader, &TEMPORALITY).field("aggregationTemporality")?;
                     self.metric.temporality = Temporality(number);
                 }
                 "isMonotonic" | "is_monotonic" if kind == MetricKind::Sum => {
@@ -168,8 +124,7 @@ impl<'a, S: MetricSink> Metrics<'a, '_, S> {
 
     fn points(&mut self, list: Option<Reader<'a>>) -> Result<()> {
         let Some(mut list) = list else { return Ok(()) };
-        list.array(|reader, _| self.point(reader))
-            .field("dataPoints")
+        list.array(|reader, _| self.point(reader)).field("dataPoints")
     }
 
     fn point(&mut self, reader: &mut Reader<'a>) -> Result<()> {

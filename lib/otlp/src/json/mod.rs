@@ -42,10 +42,6 @@ pub fn logs(body: &[u8], limits: &Limits, sink: &mut impl LogSink) -> Result<(),
 ///
 /// # Errors
 /// When the text is not that message or exceeds a limit. The sink may have taken records by then: drop them.
-pub fn metrics(
-    body: &[u8],
-    limits: &Limits,
-    sink: &mut impl MetricSink,
-) -> Result<(), DecodeError> {
+pub fn metrics(body: &[u8], limits: &Limits, sink: &mut impl MetricSink) -> Result<(), DecodeError> {
     context::read_request(body, limits, &mut metric::Metrics::new(limits, sink))
 }

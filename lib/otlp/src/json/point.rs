@@ -1,17 +1,13 @@
 //! The four messages of metric points.
 
-use tripod_model::{
-    Attribute, Buckets, Exemplar, Number, Point, PointValue, Quantile, SpanId, TraceId,
-};
+use tripod_model::{Attribute, Buckets, Exemplar, Number, Point, PointValue, Quantile, SpanId, TraceId};
 
 use super::attribute::read_attributes;
 use super::reader::Reader;
 use super::scalar::{read_double, read_id, read_integer};
 use crate::Limits;
 use crate::error::{Enclose, Result};
-use crate::scratch::{
-    ExponentialHistogramFields, HistogramFields, SpareLists, empty_buckets, reuse_quantiles,
-};
+use crate::scratch::{ExponentialHistogramFields, HistogramFields, SpareLists, empty_buckets, reuse_quantiles};
 
 /// `NumberDataPoint`, of gauges and sums.
 pub(super) fn read_number<'a>(
@@ -23,9 +19,7 @@ pub(super) fn read_number<'a>(
     let mut value = Number::Empty;
     reader.object(|reader, key| {
         match key {
-            "asDouble" | "as_double" => {
-                value = Number::Double(read_double(reader).field("asDouble")?)
-            }
+            "asDouble" | "as_double" => value = Number::Double(read_double(reader).field("asDouble")?),
             "asInt" | "as_int" => value = Number::Int(read_integer(reader).field("asInt")?),
             "exemplars" => read_exemplars(reader, point, limits, spare).field("exemplars")?,
             _ => read_shared_member(reader, key, point, limits)?,
@@ -51,12 +45,10 @@ pub(super) fn read_histogram<'a>(
             "min" => fields.min = Some(read_double(reader).field("min")?),
             "max" => fields.max = Some(read_double(reader).field("max")?),
             "bucketCounts" | "bucket_counts" => {
-                read_list(reader, &mut fields.bucket_counts, limits, read_integer)
-                    .field("bucketCounts")?;
+                read_list(reader, &mut fields.bucket_counts, limits, read_integer).field("bucketCounts")?;
             }
             "explicitBounds" | "explicit_bounds" => {
-                read_list(reader, &mut fields.explicit_bounds, limits, read_double)
-                    .field("explicitBounds")?;
+                read_list(reader, &mut fields.explicit_bounds, limits, read_double).field("explicitBounds")?;
             }
             "exemplars" => read_exemplars(reader, point, limits, spare).field("exemplars")?,
             _ => read_shared_member(reader, key, point, limits)?,
@@ -82,9 +74,7 @@ pub(super) fn read_exponential_histogram<'a>(
             "min" => fields.min = Some(read_double(reader).field("min")?),
             "max" => fields.max = Some(read_double(reader).field("max")?),
             "scale" => fields.scale = read_integer(reader).field("scale")?,
-            "zeroCount" | "zero_count" => {
-                fields.zero_count = read_integer(reader).field("zeroCount")?
-            }
+            "zeroCount" | "zero_count" => fields.zero_count = read_integer(reader).field("zeroCount")?,
             "zeroThreshold" | "zero_threshold" => {
                 fields.zero_threshold = read_double(reader).field("zeroThreshold")?;
             }
@@ -105,8 +95,7 @@ fn read_buckets(reader: &mut Reader<'_>, buckets: &mut Buckets, limits: &Limits)
         match key {
             "offset" => buckets.offset = read_integer(reader).field("offset")?,
             "bucketCounts" | "bucket_counts" => {
-                read_list(reader, &mut buckets.counts, limits, read_integer)
-                    .field("bucketCounts")?;
+                read_list(reader, &mut buckets.counts, limits, read_integer).field("bucketCounts")?;
             }
             _ => reader.skip_value()?,
         }
@@ -133,11 +122,7 @@ pub(super) fn read_summary<'a>(
         }
         Ok(())
     })?;
-    point.value = PointValue::Summary {
-        count,
-        sum,
-        quantiles,
-    };
+    point.value = PointValue::Summary { count, sum, quantiles };
     Ok(())
 }
 
@@ -155,22 +140,13 @@ fn read_quantile(reader: &mut Reader<'_>) -> Result<Quantile> {
 }
 
 /// A member that points of every kind have, or an unknown one.
-fn read_shared_member<'a>(
-    reader: &mut Reader<'a>,
-    key: &str,
-    point: &mut Point<'a>,
-    limits: &Limits,
-) -> Result<()> {
+fn read_shared_member<'a>(reader: &mut Reader<'a>, key: &str, point: &mut Point<'a>, limits: &Limits) -> Result<()> {
     match key {
-        "attributes" => {
-            read_attributes(reader, &mut point.attributes, limits).field("attributes")?
-        }
+        "attributes" => read_attributes(reader, &mut point.attributes, limits).field("attributes")?,
         "startTimeUnixNano" | "start_time_unix_nano" => {
             point.start_time_unix_nano = read_integer(reader).field("startTimeUnixNano")?;
         }
-        "timeUnixNano" | "time_unix_nano" => {
-            point.time_unix_nano = read_integer(reader).field("timeUnixNano")?
-        }
+        "timeUnixNano" | "time_unix_nano" => point.time_unix_nano = read_integer(reader).field("timeUnixNano")?,
         "flags" => point.flags = read_integer(reader).field("flags")?,
         _ => reader.skip_value()?,
     }
@@ -201,9 +177,7 @@ fn read_exemplars<'a>(
     spare.empty_exemplars(&mut point.exemplars);
     reader.array(|reader, index| {
         limits.admit_element(index)?;
-        point
-            .exemplars
-            .push(read_exemplar(reader, limits, spare.take())?);
+        point.exemplars.push(read_exemplar(reader, limits, spare.take())?);
         Ok(())
     })
 }
@@ -213,28 +187,18 @@ fn read_exemplar<'a>(
     limits: &Limits,
     filtered_attributes: Vec<Attribute<'a>>,
 ) -> Result<Exemplar<'a>> {
-    let mut exemplar = Exemplar {
-        filtered_attributes,
-        ..Exemplar::default()
-    };
+    let mut exemplar = Exemplar { filtered_attributes, ..Exemplar::default() };
     reader.object(|reader, key| {
         match key {
             "filteredAttributes" | "filtered_attributes" => {
-                read_attributes(reader, &mut exemplar.filtered_attributes, limits)
-                    .field("filteredAttributes")?;
+                read_attributes(reader, &mut exemplar.filtered_attributes, limits).field("filteredAttributes")?;
             }
             "timeUnixNano" | "time_unix_nano" => {
                 exemplar.time_unix_nano = read_integer(reader).field("timeUnixNano")?;
             }
-            "asDouble" | "as_double" => {
-                exemplar.value = Number::Double(read_double(reader).field("asDouble")?)
-            }
-            "asInt" | "as_int" => {
-                exemplar.value = Number::Int(read_integer(reader).field("asInt")?)
-            }
-            "traceId" | "trace_id" => {
-                exemplar.trace_id = TraceId(read_id(reader).field("traceId")?)
-            }
+            "asDouble" | "as_double" => exemplar.value = Number::Double(read_double(reader).field("asDouble")?),
+            "asInt" | "as_int" => exemplar.value = Number::Int(read_integer(reader).field("asInt")?),
+            "traceId" | "trace_id" => exemplar.trace_id = TraceId(read_id(reader).field("traceId")?),
             "spanId" | "span_id" => exemplar.span_id = SpanId(read_id(reader).field("spanId")?),
             _ => reader.skip_value()?,
         }

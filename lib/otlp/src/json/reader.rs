@@ -26,18 +26,10 @@ impl<'a> Reader<'a> {
     /// it names the field.
     pub(super) fn new(body: &'a [u8]) -> Self {
         match std::str::from_utf8(body) {
-            Ok(text) => Self {
-                text,
-                at: 0,
-                damaged: false,
-            },
+            Ok(text) => Self { text, at: 0, damaged: false },
             Err(error) => {
                 let text = std::str::from_utf8(&body[..error.valid_up_to()]).unwrap_or_default();
-                Self {
-                    text,
-                    at: 0,
-                    damaged: true,
-                }
+                Self { text, at: 0, damaged: true }
             }
         }
     }
@@ -53,10 +45,7 @@ impl<'a> Reader<'a> {
 
     /// Reads an object: calls `member` with each key, to read or skip the value. `null` counts as absent and is not
     /// reported.
-    pub(super) fn object(
-        &mut self,
-        mut member: impl FnMut(&mut Self, &str) -> Result<()>,
-    ) -> Result<()> {
+    pub(super) fn object(&mut self, mut member: impl FnMut(&mut Self, &str) -> Result<()>) -> Result<()> {
         self.expect(b'{', "an object")?;
         if self.take(b'}') {
             return Ok(());
@@ -78,10 +67,7 @@ impl<'a> Reader<'a> {
     }
 
     /// Reads an array: calls `element` for each element with its index, which it adds to the path of errors.
-    pub(super) fn array(
-        &mut self,
-        mut element: impl FnMut(&mut Self, usize) -> Result<()>,
-    ) -> Result<()> {
+    pub(super) fn array(&mut self, mut element: impl FnMut(&mut Self, usize) -> Result<()>) -> Result<()> {
         self.expect(b'[', "an array")?;
         if self.take(b']') {
             return Ok(());
@@ -120,17 +106,13 @@ impl<'a> Reader<'a> {
                 }
                 Some(b'\\') => {
                     let Some((character, length)) = text::unescape(&bytes[self.at..]) else {
-                        return Err(self.invalid(
-                            "an escape that JSON does not know, or half a surrogate pair,",
-                        ));
+                        return Err(self.invalid("an escape that JSON does not know, or half a surrogate pair,"));
                     };
                     value.push(character);
                     self.at += length;
                 }
                 Some(_) => {
-                    return Err(
-                        self.invalid("a control character, which must be escaped in a string,")
-                    );
+                    return Err(self.invalid("a control character, which must be escaped in a string,"));
                 }
                 None => return Err(self.ended()),
             }
@@ -150,10 +132,7 @@ impl<'a> Reader<'a> {
         let rest = &self.text[self.at..];
         let length = text::number_length(rest.as_bytes());
         let follower = rest.as_bytes().get(length);
-        if length == 0
-            || follower
-                .is_some_and(|byte| matches!(byte, b'0'..=b'9' | b'.' | b'e' | b'E' | b'+' | b'-'))
-        {
+        if length == 0 || follower.is_some_and(|byte| matches!(byte, b'0'..=b'9' | b'.' | b'e' | b'E' | b'+' | b'-')) {
             return Err(self.invalid("a malformed number"));
         }
         self.at += length;
@@ -288,11 +267,7 @@ impl<'a> Reader<'a> {
 
     #[inline]
     fn expect(&mut self, byte: u8, what: &str) -> Result<()> {
-        if self.take(byte) {
-            Ok(())
-        } else {
-            Err(self.unexpected(what))
-        }
+        if self.take(byte) { Ok(()) } else { Err(self.unexpected(what)) }
     }
 
     fn word(&mut self, word: &str) -> Result<()> {
@@ -313,19 +288,13 @@ impl<'a> Reader<'a> {
             Some(b'-' | b'0'..=b'9') => "a number",
             _ => {
                 let rest = &self.text[self.at..];
-                let word = rest
-                    .split(|character: char| !character.is_ascii_alphabetic())
-                    .next()
-                    .unwrap_or_default();
+                let word = rest.split(|character: char| !character.is_ascii_alphabetic()).next().unwrap_or_default();
                 match word {
                     "true" | "false" => "a truth value",
                     "null" => "null",
                     _ => {
                         let character = rest.chars().next().unwrap_or_default();
-                        return DecodeError::new(format!(
-                            "must be {expected}, got {character:?} at byte {}",
-                            self.at
-                        ));
+                        return DecodeError::new(format!("must be {expected}, got {character:?} at byte {}", self.at));
                     }
                 }
             }
@@ -365,10 +334,8 @@ mod tests {
         // `IgnoredAny` lets text inside strings pass that is not UTF-8, or is half a surrogate pair: `Value` does not.
         std::str::from_utf8(body).is_ok()
             && serde_json::from_slice::<IgnoredAny>(body).is_ok()
-            && serde_json::from_slice::<serde_json::Value>(body).map_or_else(
-                |error| error.to_string().contains("number out of range"),
-                |_| true,
-            )
+            && serde_json::from_slice::<serde_json::Value>(body)
+                .map_or_else(|error| error.to_string().contains("number out of range"), |_| true)
     }
 
     proptest! {
@@ -411,18 +378,8 @@ mod tests {
         let read = |text: &str| Reader::new(text.as_bytes()).string().map(Cow::into_owned);
         assert_eq!(read(r#""\ud83d\ude00""#).unwrap(), "😀");
         assert_eq!(read(r#""\u00E9\n\/\"""#).unwrap(), "é\n/\"");
-        for bad in [
-            r#""\ud83d""#,
-            r#""\ude00""#,
-            r#""\ud83d\u0041""#,
-            r#""\u12g4""#,
-            r#""\x""#,
-            "\"a\nb\"",
-        ] {
-            assert!(
-                read(bad).unwrap_err().message().contains("at byte"),
-                "{bad}"
-            );
+        for bad in [r#""\ud83d""#, r#""\ude00""#, r#""\ud83d\u0041""#, r#""\u12g4""#, r#""\x""#, "\"a\nb\""] {
+            assert!(read(bad).unwrap_err().message().contains("at byte"), "{bad}");
         }
     }
 }

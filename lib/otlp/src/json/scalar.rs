@@ -21,29 +21,15 @@ const URL_SAFE: GeneralPurpose = GeneralPurpose::new(&alphabet::URL_SAFE, LENIEN
 pub(super) fn read_integer<T: TryFrom<i128> + Bounds>(reader: &mut Reader<'_>) -> Result<T> {
     let written = read_digits(reader)?;
     // At most 19 digits always fit, so this needs no check for overflow.
-    let value = if written.len() < 20
-        && written.bytes().all(|byte| byte.is_ascii_digit())
-        && !written.is_empty()
-    {
-        let value = written
-            .bytes()
-            .fold(0_u64, |value, digit| value * 10 + u64::from(digit - b'0'));
+    let value = if written.len() < 20 && written.bytes().all(|byte| byte.is_ascii_digit()) && !written.is_empty() {
+        let value = written.bytes().fold(0_u64, |value, digit| value * 10 + u64::from(digit - b'0'));
         (is_number(&written)).then_some(i128::from(value))
     } else {
-        is_number(&written)
-            .then(|| parse_integral(&written))
-            .flatten()
+        is_number(&written).then(|| parse_integral(&written)).flatten()
     };
-    value
-        .and_then(|value| T::try_from(value).ok())
-        .ok_or_else(|| {
-            DecodeError::new(format!(
-                "must be an integer from {} to {}, got {}",
-                T::LEAST,
-                T::MOST,
-                excerpt(&written)
-            ))
-        })
+    value.and_then(|value| T::try_from(value).ok()).ok_or_else(|| {
+        DecodeError::new(format!("must be an integer from {} to {}, got {}", T::LEAST, T::MOST, excerpt(&written)))
+    })
 }
 
 /// The bounds of an integer type, for messages.
@@ -64,11 +50,7 @@ macro_rules! bounds {
 bounds!(i32, u32, i64, u64);
 
 fn read_digits<'a>(reader: &mut Reader<'a>) -> Result<Cow<'a, str>> {
-    if reader.at_string() {
-        reader.string()
-    } else {
-        reader.number().map(Cow::Borrowed)
-    }
+    if reader.at_string() { reader.string() } else { reader.number().map(Cow::Borrowed) }
 }
 
 fn is_number(text: &str) -> bool {
@@ -91,9 +73,7 @@ fn parse_integral(number: &str) -> Option<i128> {
     // The digits without the point, which moves by the exponent.
     let mut value = 0_i128;
     for digit in whole.bytes().chain(fraction.bytes()) {
-        value = value
-            .checked_mul(10)?
-            .checked_add(i128::from(digit - b'0'))?;
+        value = value.checked_mul(10)?.checked_add(i128::from(digit - b'0'))?;
     }
     let mut zeros = i64::from(exponent) - i64::try_from(fraction.len()).ok()?;
     while zeros < 0 && value != 0 {
@@ -133,10 +113,7 @@ pub(super) fn read_double(reader: &mut Reader<'_>) -> Result<f64> {
 fn parse_double(number: &str) -> Result<f64> {
     match number.parse::<f64>() {
         Ok(value) if value.is_finite() => Ok(value),
-        _ => Err(DecodeError::new(format!(
-            "must fit into a 64-bit float, got {}",
-            excerpt(number)
-        ))),
+        _ => Err(DecodeError::new(format!("must fit into a 64-bit float, got {}", excerpt(number)))),
     }
 }
 
@@ -149,25 +126,13 @@ pub(super) struct Enumeration {
 
 pub(super) const SPAN_KIND: Enumeration = Enumeration {
     prefix: "SPAN_KIND_",
-    names: &[
-        "UNSPECIFIED",
-        "INTERNAL",
-        "SERVER",
-        "CLIENT",
-        "PRODUCER",
-        "CONSUMER",
-    ],
+    names: &["UNSPECIFIED", "INTERNAL", "SERVER", "CLIENT", "PRODUCER", "CONSUMER"],
 };
 
-pub(super) const STATUS_CODE: Enumeration = Enumeration {
-    prefix: "STATUS_CODE_",
-    names: &["UNSET", "OK", "ERROR"],
-};
+pub(super) const STATUS_CODE: Enumeration = Enumeration { prefix: "STATUS_CODE_", names: &["UNSET", "OK", "ERROR"] };
 
-pub(super) const TEMPORALITY: Enumeration = Enumeration {
-    prefix: "AGGREGATION_TEMPORALITY_",
-    names: &["UNSPECIFIED", "DELTA", "CUMULATIVE"],
-};
+pub(super) const TEMPORALITY: Enumeration =
+    Enumeration { prefix: "AGGREGATION_TEMPORALITY_", names: &["UNSPECIFIED", "DELTA", "CUMULATIVE"] };
 
 pub(super) const SEVERITY_NUMBER: Enumeration = Enumeration {
     prefix: "SEVERITY_NUMBER_",
@@ -208,18 +173,15 @@ pub(super) fn read_enumeration(reader: &mut Reader<'_>, enumeration: &Enumeratio
         if !is_number(&text) {
             *reader = text_reader;
             let name = text.strip_prefix(enumeration.prefix);
-            let number =
-                name.and_then(|name| enumeration.names.iter().position(|known| *known == name));
-            return number
-                .and_then(|number| i32::try_from(number).ok())
-                .ok_or_else(|| {
-                    let Enumeration { prefix, names } = enumeration;
-                    let example = names.last().unwrap_or(&"");
-                    DecodeError::new(format!(
-                        "must be a number or a name such as \"{prefix}{example}\", got {}",
-                        excerpt(&text)
-                    ))
-                });
+            let number = name.and_then(|name| enumeration.names.iter().position(|known| *known == name));
+            return number.and_then(|number| i32::try_from(number).ok()).ok_or_else(|| {
+                let Enumeration { prefix, names } = enumeration;
+                let example = names.last().unwrap_or(&"");
+                DecodeError::new(format!(
+                    "must be a number or a name such as \"{prefix}{example}\", got {}",
+                    excerpt(&text)
+                ))
+            });
         }
     }
     read_integer(reader)
@@ -232,11 +194,7 @@ pub(super) fn read_id<const BYTES: usize>(reader: &mut Reader<'_>) -> Result<[u8
         return Ok([0; BYTES]);
     }
     parse_hex(text.as_bytes()).ok_or_else(|| {
-        DecodeError::new(format!(
-            "must be {} hexadecimal digits ({BYTES} bytes), got {}",
-            2 * BYTES,
-            excerpt(&text)
-        ))
+        DecodeError::new(format!("must be {} hexadecimal digits ({BYTES} bytes), got {}", 2 * BYTES, excerpt(&text)))
     })
 }
 
@@ -267,14 +225,8 @@ fn nibble(digit: u8) -> Option<u8> {
 /// Reads bytes in base64, of the standard or the URL-safe alphabet, padded or not.
 pub(super) fn read_bytes(reader: &mut Reader<'_>) -> Result<Vec<u8>> {
     let text = reader.string()?;
-    let engine = if text.contains(['-', '_']) {
-        &URL_SAFE
-    } else {
-        &STANDARD
-    };
-    engine
-        .decode(text.as_bytes())
-        .map_err(|error| DecodeError::new(format!("must be base64: {error}")))
+    let engine = if text.contains(['-', '_']) { &URL_SAFE } else { &STANDARD };
+    engine.decode(text.as_bytes()).map_err(|error| DecodeError::new(format!("must be base64: {error}")))
 }
 
 /// A refused text for a message, of bounded length.
@@ -319,34 +271,11 @@ mod tests {
 
     #[test]
     fn what_is_no_integer_is_refused() {
-        for text in [
-            "1.5",
-            "15e-1",
-            "-1",
-            "18446744073709551616",
-            "1e20",
-            "1e999999999",
-            "1e-5",
-            "1e99999999999",
-        ] {
+        for text in ["1.5", "15e-1", "-1", "18446744073709551616", "1e20", "1e999999999", "1e-5", "1e99999999999"] {
             let error = integer::<u64>(text).unwrap_err();
-            assert_eq!(
-                error.message(),
-                format!("must be an integer from 0 to 18446744073709551615, got {text:?}")
-            );
+            assert_eq!(error.message(), format!("must be an integer from 0 to 18446744073709551615, got {text:?}"));
         }
-        for text in [
-            "\"\"",
-            "\" 1\"",
-            "\"007\"",
-            "\"0x1\"",
-            "\"+1\"",
-            "\"١\"",
-            "true",
-            "{}",
-            "4294967296",
-            "007",
-        ] {
+        for text in ["\"\"", "\" 1\"", "\"007\"", "\"0x1\"", "\"+1\"", "\"١\"", "true", "{}", "4294967296", "007"] {
             assert!(integer::<u32>(text).is_err(), "{text}");
         }
     }
@@ -369,12 +298,7 @@ mod tests {
         for text in ["++//AA==", "++//AA", "--__AA==", "--__AA"] {
             assert_eq!(bytes(text), Ok(vec![0xfb, 0xef, 0xff, 0]), "{text}");
         }
-        assert!(
-            bytes("+-")
-                .unwrap_err()
-                .message()
-                .starts_with("must be base64: ")
-        );
+        assert!(bytes("+-").unwrap_err().message().starts_with("must be base64: "));
     }
 
     #[test]
@@ -388,10 +312,7 @@ mod tests {
             kind("\"SERVER\"").unwrap_err().message(),
             "must be a number or a name such as \"SPAN_KIND_CONSUMER\", got \"SERVER\""
         );
-        let severity = read_enumeration(
-            &mut Reader::new(b"\"SEVERITY_NUMBER_FATAL4\""),
-            &SEVERITY_NUMBER,
-        );
+        let severity = read_enumeration(&mut Reader::new(b"\"SEVERITY_NUMBER_FATAL4\""), &SEVERITY_NUMBER);
         assert_eq!(severity, Ok(24));
     }
 

@@ -21,10 +21,7 @@ pub(super) fn plain_length(bytes: &[u8]) -> usize {
     }
     let rest = words.len() * 8;
     let ends = |byte: &u8| matches!(byte, b'"' | b'\\' | ..0x20);
-    bytes[rest..]
-        .iter()
-        .position(ends)
-        .map_or(bytes.len(), |length| rest + length)
+    bytes[rest..].iter().position(ends).map_or(bytes.len(), |length| rest + length)
 }
 
 /// The character that an escape stands for, and the escape's length. `bytes` begins with the backslash.
@@ -60,20 +57,13 @@ fn code_unit(bytes: &[u8]) -> Option<u32> {
     let (b"\\u", digits) = bytes.get(..6)?.split_at(2) else {
         return None;
     };
-    digits.iter().try_fold(0, |unit, digit| {
-        Some(unit * 16 + char::from(*digit).to_digit(16)?)
-    })
+    digits.iter().try_fold(0, |unit, digit| Some(unit * 16 + char::from(*digit).to_digit(16)?))
 }
 
 /// The length of the number that the bytes begin with; 0 when they do not.
 #[inline]
 pub(super) fn number_length(bytes: &[u8]) -> usize {
-    let digits = |from: usize| {
-        bytes[from..]
-            .iter()
-            .take_while(|byte| byte.is_ascii_digit())
-            .count()
-    };
+    let digits = |from: usize| bytes[from..].iter().take_while(|byte| byte.is_ascii_digit()).count();
     let mut length = usize::from(bytes.first() == Some(&b'-'));
     match digits(length) {
         0 => return 0,
@@ -140,11 +130,7 @@ mod tests {
             for position in 0..20 {
                 let mut bytes = [b'a'; 20];
                 bytes[position] = end;
-                let expected = if matches!(end, b'"' | b'\\' | ..0x20) {
-                    position
-                } else {
-                    20
-                };
+                let expected = if matches!(end, b'"' | b'\\' | ..0x20) { position } else { 20 };
                 assert_eq!(plain_length(&bytes), expected, "byte {end} at {position}");
             }
         }
@@ -152,17 +138,9 @@ mod tests {
 
     #[test]
     fn numbers_are_measured() {
-        for (text, length) in [
-            ("0", 1),
-            ("-0", 2),
-            ("01", 1),
-            ("10.25e-3,", 8),
-            ("1e+", 0),
-            ("1.", 0),
-            ("-", 0),
-            ("", 0),
-            ("5]", 1),
-        ] {
+        for (text, length) in
+            [("0", 1), ("-0", 2), ("01", 1), ("10.25e-3,", 8), ("1e+", 0), ("1.", 0), ("-", 0), ("", 0), ("5]", 1)]
+        {
             assert_eq!(number_length(text.as_bytes()), length, "{text}");
         }
     }

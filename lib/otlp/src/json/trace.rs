@@ -1,9 +1,7 @@
 //! Spans.
 
 use tripod_model::sink::SpanSink;
-use tripod_model::{
-    Attribute, Span, SpanEvent, SpanId, SpanKind, SpanLink, Status, StatusCode, TraceId,
-};
+use tripod_model::{Attribute, Span, SpanEvent, SpanId, SpanKind, SpanLink, Status, StatusCode, TraceId};
 
 use super::attribute::read_attributes;
 use super::context::Records;
@@ -26,13 +24,7 @@ pub(super) struct Spans<'a, 's, S> {
 impl<'s, S> Spans<'_, 's, S> {
     pub(super) fn new(limits: &'s Limits, sink: &'s mut S) -> Self {
         let count = RecordCount::new(limits);
-        Self {
-            limits,
-            sink,
-            count,
-            span: Span::default(),
-            spare: SpareLists::default(),
-        }
+        Self { limits, sink, count, span: Span::default(), spare: SpareLists::default() }
     }
 }
 
@@ -66,9 +58,7 @@ fn read_span<'a>(
             "parentSpanId" | "parent_span_id" => {
                 span.parent_span_id = SpanId(read_id(reader).field("parentSpanId")?);
             }
-            "traceState" | "trace_state" => {
-                span.trace_state = reader.string().field("traceState")?
-            }
+            "traceState" | "trace_state" => span.trace_state = reader.string().field("traceState")?,
             "flags" => span.flags = read_integer(reader).field("flags")?,
             "name" => span.name = reader.string().field("name")?,
             "kind" => span.kind = SpanKind(read_enumeration(reader, &SPAN_KIND).field("kind")?),
@@ -78,12 +68,9 @@ fn read_span<'a>(
             "endTimeUnixNano" | "end_time_unix_nano" => {
                 span.end_time_unix_nano = read_integer(reader).field("endTimeUnixNano")?;
             }
-            "attributes" => {
-                read_attributes(reader, &mut span.attributes, limits).field("attributes")?
-            }
+            "attributes" => read_attributes(reader, &mut span.attributes, limits).field("attributes")?,
             "droppedAttributesCount" | "dropped_attributes_count" => {
-                span.dropped_attributes_count =
-                    read_integer(reader).field("droppedAttributesCount")?;
+                span.dropped_attributes_count = read_integer(reader).field("droppedAttributesCount")?;
             }
             "events" => {
                 spare.empty_events(&mut span.events);
@@ -118,27 +105,17 @@ fn read_span<'a>(
     })
 }
 
-fn read_event<'a>(
-    reader: &mut Reader<'a>,
-    limits: &Limits,
-    attributes: Vec<Attribute<'a>>,
-) -> Result<SpanEvent<'a>> {
-    let mut event = SpanEvent {
-        attributes,
-        ..SpanEvent::default()
-    };
+fn read_event<'a>(reader: &mut Reader<'a>, limits: &Limits, attributes: Vec<Attribute<'a>>) -> Result<SpanEvent<'a>> {
+    let mut event = SpanEvent { attributes, ..SpanEvent::default() };
     reader.object(|reader, key| {
         match key {
             "timeUnixNano" | "time_unix_nano" => {
                 event.time_unix_nano = read_integer(reader).field("timeUnixNano")?;
             }
             "name" => event.name = reader.string().field("name")?,
-            "attributes" => {
-                read_attributes(reader, &mut event.attributes, limits).field("attributes")?
-            }
+            "attributes" => read_attributes(reader, &mut event.attributes, limits).field("attributes")?,
             "droppedAttributesCount" | "dropped_attributes_count" => {
-                event.dropped_attributes_count =
-                    read_integer(reader).field("droppedAttributesCount")?;
+                event.dropped_attributes_count = read_integer(reader).field("droppedAttributesCount")?;
             }
             _ => reader.skip_value()?,
         }
@@ -147,28 +124,16 @@ fn read_event<'a>(
     Ok(event)
 }
 
-fn read_link<'a>(
-    reader: &mut Reader<'a>,
-    limits: &Limits,
-    attributes: Vec<Attribute<'a>>,
-) -> Result<SpanLink<'a>> {
-    let mut link = SpanLink {
-        attributes,
-        ..SpanLink::default()
-    };
+fn read_link<'a>(reader: &mut Reader<'a>, limits: &Limits, attributes: Vec<Attribute<'a>>) -> Result<SpanLink<'a>> {
+    let mut link = SpanLink { attributes, ..SpanLink::default() };
     reader.object(|reader, key| {
         match key {
             "traceId" | "trace_id" => link.trace_id = TraceId(read_id(reader).field("traceId")?),
             "spanId" | "span_id" => link.span_id = SpanId(read_id(reader).field("spanId")?),
-            "traceState" | "trace_state" => {
-                link.trace_state = reader.string().field("traceState")?
-            }
-            "attributes" => {
-                read_attributes(reader, &mut link.attributes, limits).field("attributes")?
-            }
+            "traceState" | "trace_state" => link.trace_state = reader.string().field("traceState")?,
+            "attributes" => read_attributes(reader, &mut link.attributes, limits).field("attributes")?,
             "droppedAttributesCount" | "dropped_attributes_count" => {
-                link.dropped_attributes_count =
-                    read_integer(reader).field("droppedAttributesCount")?;
+                link.dropped_attributes_count = read_integer(reader).field("droppedAttributesCount")?;
             }
             "flags" => link.flags = read_integer(reader).field("flags")?,
             _ => reader.skip_value()?,
@@ -183,9 +148,7 @@ fn read_status<'a>(reader: &mut Reader<'a>) -> Result<Status<'a>> {
     reader.object(|reader, key| {
         match key {
             "message" => status.message = reader.string().field("message")?,
-            "code" => {
-                status.code = StatusCode(read_enumeration(reader, &STATUS_CODE).field("code")?)
-            }
+            "code" => status.code = StatusCode(read_enumeration(reader, &STATUS_CODE).field("code")?),
             _ => reader.skip_value()?,
         }
         Ok(())

@@ -10,24 +10,13 @@ use crate::error::{Enclose, Result};
 
 /// Adds the `KeyValue` to the list. An error's path begins with its index.
 #[inline]
-pub(super) fn push_attribute<'a>(
-    list: &mut Vec<Attribute<'a>>,
-    raw: Raw<'a>,
-    limits: &Limits,
-) -> Result<()> {
+pub(super) fn push_attribute<'a>(list: &mut Vec<Attribute<'a>>, raw: Raw<'a>, limits: &Limits) -> Result<()> {
     push_pair(list, raw, limits, 1)
 }
 
-fn push_pair<'a>(
-    list: &mut Vec<Attribute<'a>>,
-    raw: Raw<'a>,
-    limits: &Limits,
-    depth: usize,
-) -> Result<()> {
+fn push_pair<'a>(list: &mut Vec<Attribute<'a>>, raw: Raw<'a>, limits: &Limits, depth: usize) -> Result<()> {
     let index = list.len();
-    let attribute = limits
-        .admit_attribute(index)
-        .and_then(|()| read_pair(raw.bytes()?, limits, depth));
+    let attribute = limits.admit_attribute(index).and_then(|()| read_pair(raw.bytes()?, limits, depth));
     list.push(attribute.index(index)?);
     Ok(())
 }
@@ -47,12 +36,7 @@ fn read_pair<'a>(message: &'a [u8], limits: &Limits, depth: usize) -> Result<Att
 
 /// Reads an `AnyValue` on top of what the field held before: lists of the same type are joined, all else is replaced.
 /// `depth` is 1 for a value that no other value holds.
-pub(super) fn merge_value<'a>(
-    value: &mut Value<'a>,
-    raw: Raw<'a>,
-    limits: &Limits,
-    depth: usize,
-) -> Result<()> {
+pub(super) fn merge_value<'a>(value: &mut Value<'a>, raw: Raw<'a>, limits: &Limits, depth: usize) -> Result<()> {
     limits.admit_depth(depth)?;
     let mut wire = Wire::new(raw.bytes()?);
     while let Some((number, raw)) = wire.next()? {
@@ -72,12 +56,7 @@ pub(super) fn merge_value<'a>(
     Ok(())
 }
 
-fn merge_array<'a>(
-    value: &mut Value<'a>,
-    raw: Raw<'a>,
-    limits: &Limits,
-    depth: usize,
-) -> Result<()> {
+fn merge_array<'a>(value: &mut Value<'a>, raw: Raw<'a>, limits: &Limits, depth: usize) -> Result<()> {
     let mut values = match std::mem::take(value) {
         Value::Array(values) => values,
         _ => Vec::new(),

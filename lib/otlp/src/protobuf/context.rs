@@ -27,20 +27,9 @@ pub(super) trait Records<'a> {
 }
 
 /// Reads a request into the sink of `records`.
-pub(super) fn read_request<'a, R: Records<'a>>(
-    body: &'a [u8],
-    limits: &Limits,
-    records: &mut R,
-) -> Result<()> {
-    let mut frame = Frame {
-        limits,
-        resource: Resource::default(),
-        scope: Scope::default(),
-        records,
-    };
-    each(Wire::new(body), 1, R::SIGNAL.resources.json, |message| {
-        frame.resource(message)
-    })
+pub(super) fn read_request<'a, R: Records<'a>>(body: &'a [u8], limits: &Limits, records: &mut R) -> Result<()> {
+    let mut frame = Frame { limits, resource: Resource::default(), scope: Scope::default(), records };
+    each(Wire::new(body), 1, R::SIGNAL.resources.json, |message| frame.resource(message))
 }
 
 struct Frame<'a, 'r, R> {
@@ -62,9 +51,7 @@ impl<'a, R: Records<'a>> Frame<'a, '_, R> {
             }
         }
         self.records.sink().resource(&self.resource);
-        each(Wire::new(message), 2, R::SIGNAL.scopes.json, |message| {
-            self.scope(message)
-        })
+        each(Wire::new(message), 2, R::SIGNAL.scopes.json, |message| self.scope(message))
     }
 
     fn scope(&mut self, message: &'a [u8]) -> Result<()> {
@@ -78,9 +65,7 @@ impl<'a, R: Records<'a>> Frame<'a, '_, R> {
             }
         }
         self.records.sink().scope(&self.scope);
-        each(Wire::new(message), 2, R::SIGNAL.records.json, |message| {
-            self.records.record(message)
-        })
+        each(Wire::new(message), 2, R::SIGNAL.records.json, |message| self.records.record(message))
     }
 }
 
@@ -106,17 +91,11 @@ fn merge_resource<'a>(resource: &mut Resource<'a>, raw: Raw<'a>, limits: &Limits
     while let Some((number, raw)) = wire.next()? {
         match number {
             1 => push_attribute(&mut resource.attributes, raw, limits).field("attributes")?,
-            2 => {
-                resource.dropped_attributes_count = raw.uint32().field("droppedAttributesCount")?
-            }
+            2 => resource.dropped_attributes_count = raw.uint32().field("droppedAttributesCount")?,
             3 => {
                 let index = resource.entity_refs.len();
-                let entity = limits
-                    .admit_element(index)
-                    .and_then(|()| read_entity(raw, limits));
-                resource
-                    .entity_refs
-                    .push(entity.index(index).field("entityRefs")?);
+                let entity = limits.admit_element(index).and_then(|()| read_entity(raw, limits));
+                resource.entity_refs.push(entity.index(index).field("entityRefs")?);
             }
             _ => {}
         }

@@ -23,12 +23,7 @@ pub(super) struct LogRecords<'a, 's, S> {
 
 impl<'s, S> LogRecords<'_, 's, S> {
     pub(super) fn new(limits: &'s Limits, sink: &'s mut S) -> Self {
-        Self {
-            limits,
-            sink,
-            count: RecordCount::new(limits),
-            record: LogRecord::default(),
-        }
+        Self { limits, sink, count: RecordCount::new(limits), record: LogRecord::default() }
     }
 }
 

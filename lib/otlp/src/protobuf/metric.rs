@@ -46,31 +46,11 @@ struct Data {
 }
 
 const DATA: [Data; 5] = [
-    Data {
-        field: 5,
-        name: "gauge",
-        kind: MetricKind::Gauge,
-    },
-    Data {
-        field: 7,
-        name: "sum",
-        kind: MetricKind::Sum,
-    },
-    Data {
-        field: 9,
-        name: "histogram",
-        kind: MetricKind::Histogram,
-    },
-    Data {
-        field: 10,
-        name: "exponentialHistogram",
-        kind: MetricKind::ExponentialHistogram,
-    },
-    Data {
-        field: 11,
-        name: "summary",
-        kind: MetricKind::Summary,
-    },
+    Data { field: 5, name: "gauge", kind: MetricKind::Gauge },
+    Data { field: 7, name: "sum", kind: MetricKind::Sum },
+    Data { field: 9, name: "histogram", kind: MetricKind::Histogram },
+    Data { field: 10, name: "exponentialHistogram", kind: MetricKind::ExponentialHistogram },
+    Data { field: 11, name: "summary", kind: MetricKind::Summary },
 ];
 
 impl<'a, S: MetricSink> Records<'a> for Metrics<'a, '_, S> {
@@ -126,12 +106,8 @@ fn merge_data_context(metric: &mut Metric<'_>, raw: Raw<'_>) -> Result<()> {
     let mut wire = Wire::new(raw.bytes()?);
     while let Some((number, raw)) = wire.next()? {
         match number {
-            2 if aggregated => {
-                metric.temporality = Temporality(raw.int32().field("aggregationTemporality")?)
-            }
-            3 if metric.kind == MetricKind::Sum => {
-                metric.is_monotonic = raw.boolean().field("isMonotonic")?
-            }
+            2 if aggregated => metric.temporality = Temporality(raw.int32().field("aggregationTemporality")?),
+            3 if metric.kind == MetricKind::Sum => metric.is_monotonic = raw.boolean().field("isMonotonic")?,
             _ => {}
         }
     }
@@ -143,11 +119,7 @@ impl<'a, S: MetricSink> Metrics<'a, '_, S> {
         while let Some((number, raw)) = wire.next()? {
             if number == data.field {
                 raw.bytes()
-                    .and_then(|message| {
-                        each(Wire::new(message), 1, "dataPoints", |point| {
-                            self.point(data.kind, point)
-                        })
-                    })
+                    .and_then(|message| each(Wire::new(message), 1, "dataPoints", |point| self.point(data.kind, point)))
                     .field(data.name)?;
             }
         }

@@ -36,10 +36,6 @@ pub fn logs(body: &[u8], limits: &Limits, sink: &mut impl LogSink) -> Result<(),
 ///
 /// # Errors
 /// When the bytes are not that message or exceed a limit. The sink may have taken records by then: drop them.
-pub fn metrics(
-    body: &[u8],
-    limits: &Limits,
-    sink: &mut impl MetricSink,
-) -> Result<(), DecodeError> {
+pub fn metrics(body: &[u8], limits: &Limits, sink: &mut impl MetricSink) -> Result<(), DecodeError> {
     context::read_request(body, limits, &mut metric::Metrics::new(limits, sink))
 }

@@ -1,8 +1,6 @@
 //! The four messages of metric points.
 
-use tripod_model::{
-    Attribute, Buckets, Exemplar, Number, Point, PointValue, Quantile, SpanId, TraceId,
-};
+use tripod_model::{Attribute, Buckets, Exemplar, Number, Point, PointValue, Quantile, SpanId, TraceId};
 
 use super::attribute::push_attribute;
 use super::wire::{Raw, Wire};
@@ -51,12 +49,8 @@ pub(super) fn read_histogram<'a>(
             3 => point.time_unix_nano = raw.fixed64().field("timeUnixNano")?,
             4 => fields.count = raw.fixed64().field("count")?,
             5 => fields.sum = Some(raw.double().field("sum")?),
-            6 => raw
-                .extend_fixed64(&mut fields.bucket_counts, |count| count, admit)
-                .field("bucketCounts")?,
-            7 => raw
-                .extend_fixed64(&mut fields.explicit_bounds, f64::from_bits, admit)
-                .field("explicitBounds")?,
+            6 => raw.extend_fixed64(&mut fields.bucket_counts, |count| count, admit).field("bucketCounts")?,
+            7 => raw.extend_fixed64(&mut fields.explicit_bounds, f64::from_bits, admit).field("explicitBounds")?,
             8 => push_exemplar(point, raw, limits, spare).field("exemplars")?,
             9 => push_attribute(&mut point.attributes, raw, limits).field("attributes")?,
             10 => point.flags = raw.uint32().field("flags")?,
@@ -106,9 +100,7 @@ fn merge_buckets(buckets: &mut Buckets, raw: Raw<'_>, limits: &Limits) -> Result
     while let Some((number, raw)) = wire.next()? {
         match number {
             1 => buckets.offset = raw.sint32().field("offset")?,
-            2 => raw
-                .extend_varint(&mut buckets.counts, |held| limits.admit_element(held))
-                .field("bucketCounts")?,
+            2 => raw.extend_varint(&mut buckets.counts, |held| limits.admit_element(held)).field("bucketCounts")?,
             _ => {}
         }
     }
@@ -132,9 +124,7 @@ pub(super) fn read_summary<'a>(
             5 => sum = raw.double().field("sum")?,
             6 => {
                 let index = quantiles.len();
-                let quantile = limits
-                    .admit_element(index)
-                    .and_then(|()| read_quantile(raw));
+                let quantile = limits.admit_element(index).and_then(|()| read_quantile(raw));
                 quantiles.push(quantile.index(index).field("quantileValues")?);
             }
             7 => push_attribute(&mut point.attributes, raw, limits).field("attributes")?,
@@ -142,11 +132,7 @@ pub(super) fn read_summary<'a>(
             _ => {}
         }
     }
-    point.value = PointValue::Summary {
-        count,
-        sum,
-        quantiles,
-    };
+    point.value = PointValue::Summary { count, sum, quantiles };
     Ok(())
 }
 
@@ -163,29 +149,15 @@ fn read_quantile(raw: Raw<'_>) -> Result<Quantile> {
     Ok(quantile)
 }
 
-fn push_exemplar<'a>(
-    point: &mut Point<'a>,
-    raw: Raw<'a>,
-    limits: &Limits,
-    spare: &mut SpareLists<'a>,
-) -> Result<()> {
+fn push_exemplar<'a>(point: &mut Point<'a>, raw: Raw<'a>, limits: &Limits, spare: &mut SpareLists<'a>) -> Result<()> {
     let index = point.exemplars.len();
-    let exemplar = limits
-        .admit_element(index)
-        .and_then(|()| read_exemplar(raw, limits, spare.take()));
+    let exemplar = limits.admit_element(index).and_then(|()| read_exemplar(raw, limits, spare.take()));
     point.exemplars.push(exemplar.index(index)?);
     Ok(())
 }
 
-fn read_exemplar<'a>(
-    raw: Raw<'a>,
-    limits: &Limits,
-    filtered_attributes: Vec<Attribute<'a>>,
-) -> Result<Exemplar<'a>> {
-    let mut exemplar = Exemplar {
-        filtered_attributes,
-        ..Exemplar::default()
-    };
+fn read_exemplar<'a>(raw: Raw<'a>, limits: &Limits, filtered_attributes: Vec<Attribute<'a>>) -> Result<Exemplar<'a>> {
+    let mut exemplar = Exemplar { filtered_attributes, ..Exemplar::default() };
     let mut wire = Wire::new(raw.bytes()?);
     while let Some((number, raw)) = wire.next()? {
         match number {
@@ -194,8 +166,7 @@ fn read_exemplar<'a>(
             4 => exemplar.span_id = SpanId(raw.id().field("spanId")?),
             5 => exemplar.trace_id = TraceId(raw.id().field("traceId")?),
             6 => exemplar.value = Number::Int(raw.fixed64().field("asInt")? as i64),
-            7 => push_attribute(&mut exemplar.filtered_attributes, raw, limits)
-                .field("filteredAttributes")?,
+            7 => push_attribute(&mut exemplar.filtered_attributes, raw, limits).field("filteredAttributes")?,
             _ => {}
         }
     }

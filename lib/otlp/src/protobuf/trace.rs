@@ -3,9 +3,7 @@
 use std::borrow::Cow;
 
 use tripod_model::sink::SpanSink;
-use tripod_model::{
-    Attribute, Span, SpanEvent, SpanId, SpanKind, SpanLink, Status, StatusCode, TraceId,
-};
+use tripod_model::{Attribute, Span, SpanEvent, SpanId, SpanKind, SpanLink, Status, StatusCode, TraceId};
 
 use super::attribute::push_attribute;
 use super::context::Records;
@@ -27,13 +25,7 @@ pub(super) struct Spans<'a, 's, S> {
 impl<'s, S> Spans<'_, 's, S> {
     pub(super) fn new(limits: &'s Limits, sink: &'s mut S) -> Self {
         let count = RecordCount::new(limits);
-        Self {
-            limits,
-            sink,
-            count,
-            span: Span::default(),
-            spare: SpareLists::default(),
-        }
+        Self { limits, sink, count, span: Span::default(), spare: SpareLists::default() }
     }
 }
 
@@ -54,12 +46,7 @@ impl<'a, S: SpanSink> Records<'a> for Spans<'a, '_, S> {
     }
 }
 
-fn read_span<'a>(
-    span: &mut Span<'a>,
-    message: &'a [u8],
-    limits: &Limits,
-    spare: &mut SpareLists<'a>,
-) -> Result<()> {
+fn read_span<'a>(span: &mut Span<'a>, message: &'a [u8], limits: &Limits, spare: &mut SpareLists<'a>) -> Result<()> {
     let mut wire = Wire::new(message);
     while let Some((number, raw)) = wire.next()? {
         match number {
@@ -75,17 +62,13 @@ fn read_span<'a>(
             10 => span.dropped_attributes_count = raw.uint32().field("droppedAttributesCount")?,
             11 => {
                 let index = span.events.len();
-                let event = limits
-                    .admit_element(index)
-                    .and_then(|()| read_event(raw, limits, spare.take()));
+                let event = limits.admit_element(index).and_then(|()| read_event(raw, limits, spare.take()));
                 span.events.push(event.index(index).field("events")?);
             }
             12 => span.dropped_events_count = raw.uint32().field("droppedEventsCount")?,
             13 => {
                 let index = span.links.len();
-                let link = limits
-                    .admit_element(index)
-                    .and_then(|()| read_link(raw, limits, spare.take()));
+                let link = limits.admit_element(index).and_then(|()| read_link(raw, limits, spare.take()));
                 span.links.push(link.index(index).field("links")?);
             }
             14 => span.dropped_links_count = raw.uint32().field("droppedLinksCount")?,
@@ -97,15 +80,8 @@ fn read_span<'a>(
     Ok(())
 }
 
-fn read_event<'a>(
-    raw: Raw<'a>,
-    limits: &Limits,
-    attributes: Vec<Attribute<'a>>,
-) -> Result<SpanEvent<'a>> {
-    let mut event = SpanEvent {
-        attributes,
-        ..SpanEvent::default()
-    };
+fn read_event<'a>(raw: Raw<'a>, limits: &Limits, attributes: Vec<Attribute<'a>>) -> Result<SpanEvent<'a>> {
+    let mut event = SpanEvent { attributes, ..SpanEvent::default() };
     let mut wire = Wire::new(raw.bytes()?);
     while let Some((number, raw)) = wire.next()? {
         match number {
@@ -119,15 +95,8 @@ fn read_event<'a>(
     Ok(event)
 }
 
-fn read_link<'a>(
-    raw: Raw<'a>,
-    limits: &Limits,
-    attributes: Vec<Attribute<'a>>,
-) -> Result<SpanLink<'a>> {
-    let mut link = SpanLink {
-        attributes,
-        ..SpanLink::default()
-    };
+fn read_link<'a>(raw: Raw<'a>, limits: &Limits, attributes: Vec<Attribute<'a>>) -> Result<SpanLink<'a>> {
+    let mut link = SpanLink { attributes, ..SpanLink::default() };
     let mut wire = Wire::new(raw.bytes()?);
     while let Some((number, raw)) = wire.next()? {
         match number {

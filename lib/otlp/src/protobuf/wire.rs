@@ -50,11 +50,7 @@ impl<'a> Wire<'a> {
     /// The next varint of a packed list; [`None`] at its end.
     #[inline]
     fn packed_varint(&mut self) -> Result<Option<u64>> {
-        if self.rest.is_empty() {
-            Ok(None)
-        } else {
-            self.varint().map(Some)
-        }
+        if self.rest.is_empty() { Ok(None) } else { self.varint().map(Some) }
     }
 
     #[inline]
@@ -99,10 +95,7 @@ impl<'a> Wire<'a> {
     #[inline]
     fn delimited(&mut self, number: u32) -> Result<&'a [u8]> {
         let length = self.varint()?;
-        match usize::try_from(length)
-            .ok()
-            .and_then(|length| self.rest.split_at_checked(length))
-        {
+        match usize::try_from(length).ok().and_then(|length| self.rest.split_at_checked(length)) {
             Some((bytes, rest)) => {
                 self.rest = rest;
                 Ok(bytes)
@@ -208,11 +201,7 @@ impl<'a> Raw<'a> {
                 if let Some(last) = elements.len().checked_sub(1) {
                     admit(list.len() + last)?;
                 }
-                list.extend(
-                    elements
-                        .iter()
-                        .map(|element| convert(u64::from_le_bytes(*element))),
-                );
+                list.extend(elements.iter().map(|element| convert(u64::from_le_bytes(*element))));
             }
             single => {
                 admit(list.len())?;
@@ -223,11 +212,7 @@ impl<'a> Raw<'a> {
     }
 
     /// Adds the elements of a repeated varint field, packed or one by one, asking `admit` before each.
-    pub(super) fn extend_varint(
-        self,
-        list: &mut Vec<u64>,
-        admit: impl Fn(usize) -> Result<()>,
-    ) -> Result<()> {
+    pub(super) fn extend_varint(self, list: &mut Vec<u64>, admit: impl Fn(usize) -> Result<()>) -> Result<()> {
         match self {
             Raw::Bytes(packed) => {
                 let mut wire = Wire::new(packed);
@@ -252,17 +237,13 @@ impl<'a> Raw<'a> {
             Raw::Bytes(_) => "a length-delimited value",
             Raw::Fixed32(_) => "a 32-bit value",
         };
-        DecodeError::new(format!(
-            "must be {expected} on the wire, got {got}: is this another message?"
-        ))
+        DecodeError::new(format!("must be {expected} on the wire, got {got}: is this another message?"))
     }
 }
 
 #[cold]
 fn invalid_tag(tag: u64) -> DecodeError {
-    DecodeError::new(format!(
-        "{tag} is no protobuf tag: the bytes are damaged or not OTLP protobuf"
-    ))
+    DecodeError::new(format!("{tag} is no protobuf tag: the bytes are damaged or not OTLP protobuf"))
 }
 
 #[cold]
@@ -271,26 +252,20 @@ fn invalid_type(number: u32, wire_type: u64) -> DecodeError {
         3 | 4 => {
             format!("field {number} is a group, which protobuf deprecated and OTLP never used")
         }
-        _ => format!(
-            "field {number} has the unknown wire type {wire_type}: the bytes are damaged or not OTLP protobuf"
-        ),
+        _ => {
+            format!("field {number} has the unknown wire type {wire_type}: the bytes are damaged or not OTLP protobuf")
+        }
     })
 }
 
 #[cold]
 fn invalid_varint(left: usize) -> DecodeError {
-    DecodeError::new(if left < 10 {
-        "a varint is cut short"
-    } else {
-        "a varint exceeds 64 bits"
-    })
+    DecodeError::new(if left < 10 { "a varint is cut short" } else { "a varint exceeds 64 bits" })
 }
 
 #[cold]
 fn cut_short(number: u32, needed: u64, left: usize) -> DecodeError {
-    DecodeError::new(format!(
-        "field {number} is cut short: it needs {needed} bytes, {left} are left"
-    ))
+    DecodeError::new(format!("field {number} is cut short: it needs {needed} bytes, {left} are left"))
 }
 
 #[cold]
@@ -305,9 +280,7 @@ fn invalid_id(bytes: usize, got: usize) -> DecodeError {
 
 #[cold]
 fn invalid_packing(bytes: usize) -> DecodeError {
-    DecodeError::new(format!(
-        "must be packed 64-bit values, got {bytes} bytes, no multiple of 8"
-    ))
+    DecodeError::new(format!("must be packed 64-bit values, got {bytes} bytes, no multiple of 8"))
 }
 
 #[cfg(test)]
@@ -334,45 +307,25 @@ mod tests {
                 assert!(read(&bytes).is_err(), "{value} without its last byte");
             }
         }
-        assert_eq!(
-            read(&[0xff; 11]).unwrap_err().message(),
-            "a varint exceeds 64 bits"
-        );
+        assert_eq!(read(&[0xff; 11]).unwrap_err().message(), "a varint exceeds 64 bits");
         let too_large = [0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 2];
-        assert_eq!(
-            read(&too_large).unwrap_err().message(),
-            "a varint exceeds 64 bits"
-        );
+        assert_eq!(read(&too_large).unwrap_err().message(), "a varint exceeds 64 bits");
     }
 
     #[test]
     fn zigzag() {
-        for (sent, meant) in [
-            (0, 0),
-            (1, -1),
-            (2, 1),
-            (0xffff_fffe, i32::MAX),
-            (0xffff_ffff, i32::MIN),
-        ] {
+        for (sent, meant) in [(0, 0), (1, -1), (2, 1), (0xffff_fffe, i32::MAX), (0xffff_ffff, i32::MIN)] {
             assert_eq!(Raw::Varint(sent).sint32(), Ok(meant));
         }
     }
 
     #[test]
     fn what_is_no_field_is_refused() {
-        let message = |bytes: &[u8]| {
-            Wire::new(bytes)
-                .next()
-                .err()
-                .map(|error| error.message().to_owned())
-        };
+        let message = |bytes: &[u8]| Wire::new(bytes).next().err().map(|error| error.message().to_owned());
         assert_eq!(message(&[0x08, 1]), None);
         assert!(message(&[0x00, 1]).unwrap().contains("no protobuf tag"));
         assert!(message(&[0x0b]).unwrap().contains("field 1 is a group"));
         assert!(message(&[0x0f]).unwrap().contains("wire type 7"));
-        assert_eq!(
-            message(&[0x0a, 3, 1]).unwrap(),
-            "field 1 is cut short: it needs 3 bytes, 1 are left"
-        );
+        assert_eq!(message(&[0x0a, 3, 1]).unwrap(), "field 1 is cut short: it needs 3 bytes, 1 are left");
     }
 }

@@ -11,14 +11,7 @@ pub(crate) struct Calls(pub(crate) Vec<String>);
 impl Calls {
     /// How many spans, log records and points there are.
     pub(crate) fn records(&self) -> usize {
-        self.0
-            .iter()
-            .filter(|call| {
-                ["Span ", "LogRecord ", "Point "]
-                    .iter()
-                    .any(|kind| call.starts_with(kind))
-            })
-            .count()
+        self.0.iter().filter(|call| ["Span ", "LogRecord ", "Point "].iter().any(|kind| call.starts_with(kind))).count()
     }
 }
 
@@ -63,11 +56,7 @@ pub(crate) enum Signal {
 
 pub(crate) const SIGNALS: [Signal; 3] = [Signal::Traces, Signal::Logs, Signal::Metrics];
 
-pub(crate) fn read_protobuf(
-    signal: Signal,
-    body: &[u8],
-    limits: &Limits,
-) -> Result<Calls, DecodeError> {
+pub(crate) fn read_protobuf(signal: Signal, body: &[u8], limits: &Limits) -> Result<Calls, DecodeError> {
     let mut calls = Calls::default();
     match signal {
         Signal::Traces => protobuf::traces(body, limits, &mut calls),
@@ -77,11 +66,7 @@ pub(crate) fn read_protobuf(
     .map(|()| calls)
 }
 
-pub(crate) fn read_json(
-    signal: Signal,
-    body: &[u8],
-    limits: &Limits,
-) -> Result<Calls, DecodeError> {
+pub(crate) fn read_json(signal: Signal, body: &[u8], limits: &Limits) -> Result<Calls, DecodeError> {
     let mut calls = Calls::default();
     match signal {
         Signal::Traces => json::traces(body, limits, &mut calls),

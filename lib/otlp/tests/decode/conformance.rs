@@ -9,10 +9,7 @@ use crate::collect::{Calls, Signal, read_json};
 
 /// Files that hold a mistake, and the field that must be named.
 const INVALID: [(&str, &str); 2] = [
-    (
-        "events_INVALID_kvlist.json",
-        "resourceLogs[0].scopeLogs[0].logRecords[0].body.kvlistValue",
-    ),
+    ("events_INVALID_kvlist.json", "resourceLogs[0].scopeLogs[0].logRecords[0].body.kvlistValue"),
     (
         "metrics_INVALID_old_buckets.json",
         "resourceMetrics[0].scopeMetrics[0].metrics[2].histogram.dataPoints[0].bucketCounts",
@@ -25,10 +22,7 @@ fn files(folder: &Path) -> Vec<PathBuf> {
         let path = entry.unwrap().path();
         if path.is_dir() {
             found.extend(files(&path));
-        } else if path
-            .extension()
-            .is_some_and(|extension| extension == "json")
-        {
+        } else if path.extension().is_some_and(|extension| extension == "json") {
             found.push(path);
         }
     }
@@ -39,9 +33,7 @@ fn files(folder: &Path) -> Vec<PathBuf> {
 fn read(text: &str) -> Result<Calls, DecodeError> {
     let request: serde_json::Value = serde_json::from_str(text).unwrap();
     let members = request.as_object().unwrap();
-    let [name] = members.keys().collect::<Vec<_>>()[..] else {
-        panic!("several kinds in one request")
-    };
+    let [name] = members.keys().collect::<Vec<_>>()[..] else { panic!("several kinds in one request") };
     let signal = match name.as_str() {
         "resourceSpans" => Signal::Traces,
         "resourceLogs" => Signal::Logs,
@@ -72,11 +64,7 @@ fn published_examples_are_read_or_refused_as_named() {
             // An exporter's file may hold a request per line, or one over many lines.
             None => {
                 let whole = serde_json::from_str::<serde_json::Value>(&text).is_ok();
-                let requests: Vec<&str> = if whole {
-                    vec![&text]
-                } else {
-                    text.lines().collect()
-                };
+                let requests: Vec<&str> = if whole { vec![&text] } else { text.lines().collect() };
                 for request in requests {
                     let calls = read(request).unwrap_or_else(|error| panic!("{shown}: {error}"));
                     assert!(calls.records() > 0, "{shown} has no records");
@@ -84,10 +72,5 @@ fn published_examples_are_read_or_refused_as_named() {
             }
         }
     }
-    assert_eq!(
-        refused,
-        INVALID.len(),
-        "files that must be refused are missing in {}",
-        folder.display()
-    );
+    assert_eq!(refused, INVALID.len(), "files that must be refused are missing in {}", folder.display());
 }

@@ -7,16 +7,14 @@ use opentelemetry_proto::tonic::collector::metrics::v1::ExportMetricsServiceRequ
 use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceRequest;
 use opentelemetry_proto::tonic::common::v1::{self as common, any_value};
 use opentelemetry_proto::tonic::logs::v1 as logs;
-use opentelemetry_proto::tonic::metrics::v1::{
-    self as metrics, exemplar, metric, number_data_point,
-};
+use opentelemetry_proto::tonic::metrics::v1::{self as metrics, exemplar, metric, number_data_point};
 use opentelemetry_proto::tonic::resource::v1 as resource;
 use opentelemetry_proto::tonic::trace::v1 as trace;
 use tripod_model::sink::{LogSink, MetricSink, Sink, SpanSink};
 use tripod_model::{
-    Attribute, Buckets, EntityRef, Exemplar, LogRecord, Metric, MetricKind, Number, Point,
-    PointValue, Quantile, Resource, Scope, SeverityNumber, Span, SpanEvent, SpanId, SpanKind,
-    SpanLink, Status, StatusCode, Temporality, TraceId, Value,
+    Attribute, Buckets, EntityRef, Exemplar, LogRecord, Metric, MetricKind, Number, Point, PointValue, Quantile,
+    Resource, Scope, SeverityNumber, Span, SpanEvent, SpanId, SpanKind, SpanLink, Status, StatusCode, Temporality,
+    TraceId, Value,
 };
 
 pub(crate) fn walk_traces(request: &ExportTraceServiceRequest, sink: &mut impl SpanSink) {
@@ -24,10 +22,7 @@ pub(crate) fn walk_traces(request: &ExportTraceServiceRequest, sink: &mut impl S
         announce_resource(&group.resource, &group.schema_url, sink);
         for group in &group.scope_spans {
             announce_scope(&group.scope, &group.schema_url, sink);
-            group
-                .spans
-                .iter()
-                .for_each(|span| sink.span(&view_span(span)));
+            group.spans.iter().for_each(|span| sink.span(&view_span(span)));
         }
     }
 }
@@ -37,10 +32,7 @@ pub(crate) fn walk_logs(request: &ExportLogsServiceRequest, sink: &mut impl LogS
         announce_resource(&group.resource, &group.schema_url, sink);
         for group in &group.scope_logs {
             announce_scope(&group.scope, &group.schema_url, sink);
-            group
-                .log_records
-                .iter()
-                .for_each(|record| sink.log(&view_log(record)));
+            group.log_records.iter().for_each(|record| sink.log(&view_log(record)));
         }
     }
 }
@@ -50,19 +42,12 @@ pub(crate) fn walk_metrics(request: &ExportMetricsServiceRequest, sink: &mut imp
         announce_resource(&group.resource, &group.schema_url, sink);
         for group in &group.scope_metrics {
             announce_scope(&group.scope, &group.schema_url, sink);
-            group
-                .metrics
-                .iter()
-                .for_each(|metric| walk_metric(metric, sink));
+            group.metrics.iter().for_each(|metric| walk_metric(metric, sink));
         }
     }
 }
 
-fn announce_resource(
-    resource: &Option<resource::Resource>,
-    schema_url: &str,
-    sink: &mut impl Sink,
-) {
+fn announce_resource(resource: &Option<resource::Resource>, schema_url: &str, sink: &mut impl Sink) {
     let resource = resource.clone().unwrap_or_default();
     sink.resource(&Resource {
         attributes: attributes(&resource.attributes),
@@ -72,11 +57,7 @@ fn announce_resource(
     });
 }
 
-fn announce_scope(
-    scope: &Option<common::InstrumentationScope>,
-    schema_url: &str,
-    sink: &mut impl Sink,
-) {
+fn announce_scope(scope: &Option<common::InstrumentationScope>, schema_url: &str, sink: &mut impl Sink) {
     let scope = scope.clone().unwrap_or_default();
     sink.scope(&Scope {
         name: scope.name.as_str().into(),
@@ -91,27 +72,13 @@ fn entity(entity: &common::EntityRef) -> EntityRef<'_> {
     EntityRef {
         schema_url: entity.schema_url.as_str().into(),
         kind: entity.r#type.as_str().into(),
-        id_keys: entity
-            .id_keys
-            .iter()
-            .map(|key| key.as_str().into())
-            .collect(),
-        description_keys: entity
-            .description_keys
-            .iter()
-            .map(|key| key.as_str().into())
-            .collect(),
+        id_keys: entity.id_keys.iter().map(|key| key.as_str().into()).collect(),
+        description_keys: entity.description_keys.iter().map(|key| key.as_str().into()).collect(),
     }
 }
 
 fn attributes(pairs: &[common::KeyValue]) -> Vec<Attribute<'_>> {
-    pairs
-        .iter()
-        .map(|pair| Attribute {
-            key: pair.key.as_str().into(),
-            value: value(&pair.value),
-        })
-        .collect()
+    pairs.iter().map(|pair| Attribute { key: pair.key.as_str().into(), value: value(&pair.value) }).collect()
 }
 
 fn value(value: &Option<common::AnyValue>) -> Value<'_> {
@@ -122,13 +89,9 @@ fn value(value: &Option<common::AnyValue>) -> Value<'_> {
         Some(any_value::Value::IntValue(value)) => Value::Int(*value),
         Some(any_value::Value::DoubleValue(value)) => Value::Double(*value),
         Some(any_value::Value::BytesValue(bytes)) => Value::Bytes(Cow::Borrowed(bytes)),
-        Some(any_value::Value::ArrayValue(array)) => Value::Array(
-            array
-                .values
-                .iter()
-                .map(|element| self::value(&Some(element.clone())).into_owned())
-                .collect(),
-        ),
+        Some(any_value::Value::ArrayValue(array)) => {
+            Value::Array(array.values.iter().map(|element| self::value(&Some(element.clone())).into_owned()).collect())
+        }
         Some(any_value::Value::KvlistValue(list)) => Value::Map(attributes(&list.values)),
     }
 }
@@ -206,17 +169,11 @@ fn walk_metric(metric: &metrics::Metric, sink: &mut impl MetricSink) {
     use metric::Data;
     let (kind, temporality, is_monotonic) = match &metric.data {
         None | Some(Data::Gauge(_)) => (MetricKind::Gauge, 0, false),
-        Some(Data::Sum(sum)) => (
-            MetricKind::Sum,
-            sum.aggregation_temporality,
-            sum.is_monotonic,
-        ),
+        Some(Data::Sum(sum)) => (MetricKind::Sum, sum.aggregation_temporality, sum.is_monotonic),
         Some(Data::Histogram(data)) => (MetricKind::Histogram, data.aggregation_temporality, false),
-        Some(Data::ExponentialHistogram(data)) => (
-            MetricKind::ExponentialHistogram,
-            data.aggregation_temporality,
-            false,
-        ),
+        Some(Data::ExponentialHistogram(data)) => {
+            (MetricKind::ExponentialHistogram, data.aggregation_temporality, false)
+        }
         Some(Data::Summary(_)) => (MetricKind::Summary, 0, false),
     };
     sink.metric(&Metric {
@@ -230,27 +187,13 @@ fn walk_metric(metric: &metrics::Metric, sink: &mut impl MetricSink) {
     });
     match &metric.data {
         None => {}
-        Some(Data::Gauge(data)) => data
-            .data_points
-            .iter()
-            .for_each(|point| sink.point(&view_number(point))),
-        Some(Data::Sum(data)) => data
-            .data_points
-            .iter()
-            .for_each(|point| sink.point(&view_number(point))),
-        Some(Data::Histogram(data)) => data
-            .data_points
-            .iter()
-            .for_each(|point| sink.point(&view_histogram(point))),
+        Some(Data::Gauge(data)) => data.data_points.iter().for_each(|point| sink.point(&view_number(point))),
+        Some(Data::Sum(data)) => data.data_points.iter().for_each(|point| sink.point(&view_number(point))),
+        Some(Data::Histogram(data)) => data.data_points.iter().for_each(|point| sink.point(&view_histogram(point))),
         Some(Data::ExponentialHistogram(data)) => {
-            data.data_points
-                .iter()
-                .for_each(|point| sink.point(&view_exponential_histogram(point)));
+            data.data_points.iter().for_each(|point| sink.point(&view_exponential_histogram(point)));
         }
-        Some(Data::Summary(data)) => data
-            .data_points
-            .iter()
-            .for_each(|point| sink.point(&view_summary(point))),
+        Some(Data::Summary(data)) => data.data_points.iter().for_each(|point| sink.point(&view_summary(point))),
     }
 }
 
@@ -290,10 +233,7 @@ fn view_histogram(point: &metrics::HistogramDataPoint) -> Point<'_> {
 fn view_exponential_histogram(point: &metrics::ExponentialHistogramDataPoint) -> Point<'_> {
     let buckets = |buckets: &Option<metrics::exponential_histogram_data_point::Buckets>| {
         let buckets = buckets.clone().unwrap_or_default();
-        Buckets {
-            offset: buckets.offset,
-            counts: buckets.bucket_counts,
-        }
+        Buckets { offset: buckets.offset, counts: buckets.bucket_counts }
     };
     Point {
         attributes: attributes(&point.attributes),
@@ -326,12 +266,7 @@ fn view_summary(point: &metrics::SummaryDataPoint) -> Point<'_> {
         value: PointValue::Summary {
             count: point.count,
             sum: point.sum,
-            quantiles: quantiles
-                .map(|at| Quantile {
-                    quantile: at.quantile,
-                    value: at.value,
-                })
-                .collect(),
+            quantiles: quantiles.map(|at| Quantile { quantile: at.quantile, value: at.value }).collect(),
         },
     }
 }

@@ -18,24 +18,14 @@ fn golden() -> Vec<(Signal, Vec<u8>, String)> {
         let mut runner = TestRunner::deterministic();
         let mut picks = (0..1000).map(|_| strategy.new_tree(&mut runner).unwrap().current());
         // Large enough to hold most fields, small enough to be cut at every byte.
-        picks
-            .find(|message| (700..1_500).contains(&message.encoded_len()))
-            .expect("one of 1000 requests has the size")
+        picks.find(|message| (700..1_500).contains(&message.encoded_len())).expect("one of 1000 requests has the size")
     }
-    let (traces, logs, metrics) = (
-        pick(messages::traces()),
-        pick(messages::logs()),
-        pick(messages::metrics()),
-    );
+    let (traces, logs, metrics) = (pick(messages::traces()), pick(messages::logs()), pick(messages::metrics()));
     let form = Form::default();
     vec![
         (Signal::Traces, traces.encode_to_vec(), form.traces(&traces)),
         (Signal::Logs, logs.encode_to_vec(), form.logs(&logs)),
-        (
-            Signal::Metrics,
-            metrics.encode_to_vec(),
-            form.metrics(&metrics),
-        ),
+        (Signal::Metrics, metrics.encode_to_vec(), form.metrics(&metrics)),
     ]
 }
 
@@ -48,11 +38,7 @@ fn a_request_cut_at_any_byte_is_refused_or_a_prefix() {
         for length in 0..protobuf.len() {
             // A cut between two resources leaves a valid request, anything else does not.
             if let Ok(part) = read_protobuf(signal, &protobuf[..length], &limits) {
-                assert_eq!(
-                    part.0[..],
-                    whole.0[..part.0.len()],
-                    "{signal:?} cut at {length}"
-                );
+                assert_eq!(part.0[..], whole.0[..part.0.len()], "{signal:?} cut at {length}");
                 assert!(part.0.len() < whole.0.len());
             }
         }
@@ -60,13 +46,7 @@ fn a_request_cut_at_any_byte_is_refused_or_a_prefix() {
         for length in 0..json.len() {
             let error = read_json(signal, &json.as_bytes()[..length], &limits).unwrap_err();
             let message = error.message();
-            let known = [
-                "the body ends",
-                "must be UTF-8",
-                "a malformed number",
-                "must be true",
-                "must be false",
-            ];
+            let known = ["the body ends", "must be UTF-8", "a malformed number", "must be true", "must be false"];
             let known = known.iter().any(|start| message.starts_with(start))
                 || message.starts_with("must be null")
                 || message.starts_with("an escape");
@@ -77,17 +57,10 @@ fn a_request_cut_at_any_byte_is_refused_or_a_prefix() {
 
 #[test]
 fn a_cut_json_request_is_located() {
-    let body =
-        br#"{"resourceSpans":[{"scopeSpans":[{"spans":[{"name":"a"},{"attributes":[{"key":"b","#;
+    let body = br#"{"resourceSpans":[{"scopeSpans":[{"spans":[{"name":"a"},{"attributes":[{"key":"b","#;
     let error = read_json(Signal::Traces, body, &Limits::default()).unwrap_err();
-    assert_eq!(
-        error.path(),
-        "resourceSpans[0].scopeSpans[0].spans[1].attributes[0]"
-    );
-    assert_eq!(
-        error.message(),
-        "the body ends at byte 82 before the JSON does"
-    );
+    assert_eq!(error.path(), "resourceSpans[0].scopeSpans[0].spans[1].attributes[0]");
+    assert_eq!(error.message(), "the body ends at byte 82 before the JSON does");
 }
 
 /// A sink that would panic or file a record under the wrong context if calls came out of order.
@@ -96,11 +69,7 @@ struct Order(Vec<&'static str>);
 
 impl Order {
     fn after(&mut self, call: &'static str, before: &[&str]) {
-        assert!(
-            before.iter().all(|before| self.0.contains(before)),
-            "{call} after {:?}",
-            self.0
-        );
+        assert!(before.iter().all(|before| self.0.contains(before)), "{call} after {:?}", self.0);
         self.0.push(call);
     }
 }

@@ -8,10 +8,9 @@ use opentelemetry_proto::tonic::common::v1::{
 };
 use opentelemetry_proto::tonic::logs::v1::{LogRecord, ResourceLogs, ScopeLogs};
 use opentelemetry_proto::tonic::metrics::v1::{
-    Exemplar, ExponentialHistogram, ExponentialHistogramDataPoint, Gauge, Histogram,
-    HistogramDataPoint, Metric, NumberDataPoint, ResourceMetrics, ScopeMetrics, Sum, Summary,
-    SummaryDataPoint, exemplar, exponential_histogram_data_point::Buckets, metric,
-    number_data_point, summary_data_point::ValueAtQuantile,
+    Exemplar, ExponentialHistogram, ExponentialHistogramDataPoint, Gauge, Histogram, HistogramDataPoint, Metric,
+    NumberDataPoint, ResourceMetrics, ScopeMetrics, Sum, Summary, SummaryDataPoint, exemplar,
+    exponential_histogram_data_point::Buckets, metric, number_data_point, summary_data_point::ValueAtQuantile,
 };
 use opentelemetry_proto::tonic::resource::v1::Resource;
 use opentelemetry_proto::tonic::trace::v1::{ResourceSpans, ScopeSpans, Span, Status, span};
@@ -20,59 +19,30 @@ use proptest::option;
 use proptest::prelude::*;
 
 pub(crate) fn traces() -> impl Strategy<Value = ExportTraceServiceRequest> {
-    let scope =
-        (option::of(scope()), vec(span(), 0..4), text()).prop_map(|(scope, spans, schema_url)| {
-            ScopeSpans {
-                scope,
-                spans,
-                schema_url,
-            }
-        });
-    let resource = (option::of(resource()), vec(scope, 0..3), text()).prop_map(
-        |(resource, scope_spans, schema_url)| ResourceSpans {
-            resource,
-            scope_spans,
-            schema_url,
-        },
-    );
+    let scope = (option::of(scope()), vec(span(), 0..4), text()).prop_map(|(scope, spans, schema_url)| ScopeSpans {
+        scope,
+        spans,
+        schema_url,
+    });
+    let resource = (option::of(resource()), vec(scope, 0..3), text())
+        .prop_map(|(resource, scope_spans, schema_url)| ResourceSpans { resource, scope_spans, schema_url });
     vec(resource, 0..3).prop_map(|resource_spans| ExportTraceServiceRequest { resource_spans })
 }
 
 pub(crate) fn logs() -> impl Strategy<Value = ExportLogsServiceRequest> {
-    let scope = (option::of(scope()), vec(log(), 0..4), text()).prop_map(
-        |(scope, log_records, schema_url)| ScopeLogs {
-            scope,
-            log_records,
-            schema_url,
-        },
-    );
-    let resource = (option::of(resource()), vec(scope, 0..3), text()).prop_map(
-        |(resource, scope_logs, schema_url)| ResourceLogs {
-            resource,
-            scope_logs,
-            schema_url,
-        },
-    );
+    let scope = (option::of(scope()), vec(log(), 0..4), text())
+        .prop_map(|(scope, log_records, schema_url)| ScopeLogs { scope, log_records, schema_url });
+    let resource = (option::of(resource()), vec(scope, 0..3), text())
+        .prop_map(|(resource, scope_logs, schema_url)| ResourceLogs { resource, scope_logs, schema_url });
     vec(resource, 0..3).prop_map(|resource_logs| ExportLogsServiceRequest { resource_logs })
 }
 
 pub(crate) fn metrics() -> impl Strategy<Value = ExportMetricsServiceRequest> {
-    let scope = (option::of(scope()), vec(metric(), 0..4), text()).prop_map(
-        |(scope, metrics, schema_url)| ScopeMetrics {
-            scope,
-            metrics,
-            schema_url,
-        },
-    );
-    let resource = (option::of(resource()), vec(scope, 0..3), text()).prop_map(
-        |(resource, scope_metrics, schema_url)| ResourceMetrics {
-            resource,
-            scope_metrics,
-            schema_url,
-        },
-    );
-    vec(resource, 0..3)
-        .prop_map(|resource_metrics| ExportMetricsServiceRequest { resource_metrics })
+    let scope = (option::of(scope()), vec(metric(), 0..4), text())
+        .prop_map(|(scope, metrics, schema_url)| ScopeMetrics { scope, metrics, schema_url });
+    let resource = (option::of(resource()), vec(scope, 0..3), text())
+        .prop_map(|(resource, scope_metrics, schema_url)| ResourceMetrics { resource, scope_metrics, schema_url });
+    vec(resource, 0..3).prop_map(|resource_metrics| ExportMetricsServiceRequest { resource_metrics })
 }
 
 fn text() -> impl Strategy<Value = String> {
@@ -84,11 +54,7 @@ fn count() -> impl Strategy<Value = u32> {
 }
 
 fn time() -> impl Strategy<Value = u64> {
-    prop_oneof![
-        Just(0),
-        1_700_000_000_000_000_000_u64..1_800_000_000_000_000_000,
-        any::<u64>()
-    ]
+    prop_oneof![Just(0), 1_700_000_000_000_000_000_u64..1_800_000_000_000_000_000, any::<u64>()]
 }
 
 fn double() -> impl Strategy<Value = f64> {
@@ -132,63 +98,31 @@ fn any_value() -> impl Strategy<Value = AnyValue> {
         let pair = (text(), option::of(inner.clone()));
         prop_oneof![
             vec(inner, 0..3).prop_map(|values| Value::ArrayValue(ArrayValue { values })),
-            vec(
-                pair.prop_map(|(key, value)| KeyValue {
-                    key,
-                    value,
-                    key_strindex: 0
-                }),
-                0..3
-            )
-            .prop_map(|values| Value::KvlistValue(KeyValueList { values })),
+            vec(pair.prop_map(|(key, value)| KeyValue { key, value, key_strindex: 0 }), 0..3)
+                .prop_map(|values| Value::KvlistValue(KeyValueList { values })),
         ]
         .prop_map(|value| AnyValue { value: Some(value) })
     })
 }
 
 fn attributes() -> impl Strategy<Value = Vec<KeyValue>> {
-    let pair = (
-        text(),
-        option::of(any_value()),
-        prop_oneof![9 => Just(0), 1 => any::<i32>()],
-    );
-    vec(
-        pair.prop_map(|(key, value, key_strindex)| KeyValue {
-            key,
-            value,
-            key_strindex,
-        }),
-        0..3,
-    )
+    let pair = (text(), option::of(any_value()), prop_oneof![9 => Just(0), 1 => any::<i32>()]);
+    vec(pair.prop_map(|(key, value, key_strindex)| KeyValue { key, value, key_strindex }), 0..3)
 }
 
 fn resource() -> impl Strategy<Value = Resource> {
     let entity = (text(), text(), vec(text(), 0..3), vec(text(), 0..3)).prop_map(
-        |(schema_url, r#type, id_keys, description_keys)| EntityRef {
-            schema_url,
-            r#type,
-            id_keys,
-            description_keys,
-        },
+        |(schema_url, r#type, id_keys, description_keys)| EntityRef { schema_url, r#type, id_keys, description_keys },
     );
-    (attributes(), count(), vec(entity, 0..2)).prop_map(
-        |(attributes, dropped_attributes_count, entity_refs)| Resource {
-            attributes,
-            dropped_attributes_count,
-            entity_refs,
-        },
-    )
+    (attributes(), count(), vec(entity, 0..2)).prop_map(|(attributes, dropped_attributes_count, entity_refs)| {
+        Resource { attributes, dropped_attributes_count, entity_refs }
+    })
 }
 
 fn scope() -> impl Strategy<Value = InstrumentationScope> {
-    (text(), text(), attributes(), count()).prop_map(
-        |(name, version, attributes, dropped_attributes_count)| InstrumentationScope {
-            name,
-            version,
-            attributes,
-            dropped_attributes_count,
-        },
-    )
+    (text(), text(), attributes(), count()).prop_map(|(name, version, attributes, dropped_attributes_count)| {
+        InstrumentationScope { name, version, attributes, dropped_attributes_count }
+    })
 }
 
 fn span() -> impl Strategy<Value = Span> {
@@ -200,109 +134,68 @@ fn span() -> impl Strategy<Value = Span> {
             dropped_attributes_count,
         },
     );
-    let link = (
-        trace_id(),
-        span_id(),
-        text(),
-        attributes(),
-        count(),
-        count(),
-    )
-        .prop_map(
-            |(trace_id, span_id, trace_state, attributes, dropped_attributes_count, flags)| {
-                span::Link {
-                    trace_id,
-                    span_id,
-                    trace_state,
-                    attributes,
-                    dropped_attributes_count,
-                    flags,
-                }
-            },
-        );
+    let link = (trace_id(), span_id(), text(), attributes(), count(), count()).prop_map(
+        |(trace_id, span_id, trace_state, attributes, dropped_attributes_count, flags)| span::Link {
+            trace_id,
+            span_id,
+            trace_state,
+            attributes,
+            dropped_attributes_count,
+            flags,
+        },
+    );
     let status = (text(), -1..4_i32).prop_map(|(message, code)| Status { message, code });
-    let identity = (
-        trace_id(),
-        span_id(),
-        span_id(),
-        text(),
-        count(),
-        text(),
-        -1..8_i32,
-    );
-    let lists = (
-        attributes(),
-        vec(event, 0..3),
-        vec(link, 0..3),
-        option::of(status),
-    );
-    (
-        identity,
-        lists,
-        (time(), time()),
-        (count(), count(), count()),
+    let identity = (trace_id(), span_id(), span_id(), text(), count(), text(), -1..8_i32);
+    let lists = (attributes(), vec(event, 0..3), vec(link, 0..3), option::of(status));
+    (identity, lists, (time(), time()), (count(), count(), count())).prop_map(
+        |(
+            (trace_id, span_id, parent_span_id, trace_state, flags, name, kind),
+            (attributes, events, links, status),
+            (start_time_unix_nano, end_time_unix_nano),
+            (dropped_attributes_count, dropped_events_count, dropped_links_count),
+        )| Span {
+            trace_id,
+            span_id,
+            trace_state,
+            parent_span_id,
+            flags,
+            name,
+            kind,
+            start_time_unix_nano,
+            end_time_unix_nano,
+            attributes,
+            dropped_attributes_count,
+            events,
+            dropped_events_count,
+            links,
+            dropped_links_count,
+            status,
+        },
     )
-        .prop_map(
-            |(
-                (trace_id, span_id, parent_span_id, trace_state, flags, name, kind),
-                (attributes, events, links, status),
-                (start_time_unix_nano, end_time_unix_nano),
-                (dropped_attributes_count, dropped_events_count, dropped_links_count),
-            )| Span {
-                trace_id,
-                span_id,
-                trace_state,
-                parent_span_id,
-                flags,
-                name,
-                kind,
-                start_time_unix_nano,
-                end_time_unix_nano,
-                attributes,
-                dropped_attributes_count,
-                events,
-                dropped_events_count,
-                links,
-                dropped_links_count,
-                status,
-            },
-        )
 }
 
 fn log() -> impl Strategy<Value = LogRecord> {
-    let content = (
-        0..25_i32,
-        text(),
-        option::of(any_value()),
-        attributes(),
-        text(),
-    );
-    (
-        content,
-        (time(), time()),
-        (count(), count()),
-        (trace_id(), span_id()),
+    let content = (0..25_i32, text(), option::of(any_value()), attributes(), text());
+    (content, (time(), time()), (count(), count()), (trace_id(), span_id())).prop_map(
+        |(
+            (severity_number, severity_text, body, attributes, event_name),
+            (time_unix_nano, observed_time_unix_nano),
+            (dropped_attributes_count, flags),
+            (trace_id, span_id),
+        )| LogRecord {
+            time_unix_nano,
+            observed_time_unix_nano,
+            severity_number,
+            severity_text,
+            body,
+            attributes,
+            dropped_attributes_count,
+            flags,
+            trace_id,
+            span_id,
+            event_name,
+        },
     )
-        .prop_map(
-            |(
-                (severity_number, severity_text, body, attributes, event_name),
-                (time_unix_nano, observed_time_unix_nano),
-                (dropped_attributes_count, flags),
-                (trace_id, span_id),
-            )| LogRecord {
-                time_unix_nano,
-                observed_time_unix_nano,
-                severity_number,
-                severity_text,
-                body,
-                attributes,
-                dropped_attributes_count,
-                flags,
-                trace_id,
-                span_id,
-                event_name,
-            },
-        )
 }
 
 fn metric() -> impl Strategy<Value = Metric> {
@@ -317,31 +210,21 @@ fn metric() -> impl Strategy<Value = Metric> {
                 is_monotonic
             }))
         ),
-        (vec(histogram(), 0..3), 0..4_i32).prop_map(|(data_points, aggregation_temporality)| Some(
-            Data::Histogram(Histogram {
-                data_points,
-                aggregation_temporality
-            })
+        (vec(histogram(), 0..3), 0..4_i32).prop_map(|(data_points, aggregation_temporality)| Some(Data::Histogram(
+            Histogram { data_points, aggregation_temporality }
+        ))),
+        (vec(exponential_histogram(), 0..3), 0..4_i32).prop_map(|(data_points, aggregation_temporality)| Some(
+            Data::ExponentialHistogram(ExponentialHistogram { data_points, aggregation_temporality })
         )),
-        (vec(exponential_histogram(), 0..3), 0..4_i32).prop_map(
-            |(data_points, aggregation_temporality)| Some(Data::ExponentialHistogram(
-                ExponentialHistogram {
-                    data_points,
-                    aggregation_temporality
-                }
-            ))
-        ),
         vec(summary(), 0..3).prop_map(|data_points| Some(Data::Summary(Summary { data_points }))),
     ];
-    (text(), text(), text(), attributes(), data).prop_map(
-        |(name, description, unit, metadata, data)| Metric {
-            name,
-            description,
-            unit,
-            metadata,
-            data,
-        },
-    )
+    (text(), text(), text(), attributes(), data).prop_map(|(name, description, unit, metadata, data)| Metric {
+        name,
+        description,
+        unit,
+        metadata,
+        data,
+    })
 }
 
 fn exemplars() -> impl Strategy<Value = Vec<Exemplar>> {
@@ -369,15 +252,13 @@ fn number() -> impl Strategy<Value = NumberDataPoint> {
         double().prop_map(|value| Some(number_data_point::Value::AsDouble(value))),
     ];
     (attributes(), time(), time(), exemplars(), count(), value).prop_map(
-        |(attributes, start_time_unix_nano, time_unix_nano, exemplars, flags, value)| {
-            NumberDataPoint {
-                attributes,
-                start_time_unix_nano,
-                time_unix_nano,
-                exemplars,
-                flags,
-                value,
-            }
+        |(attributes, start_time_unix_nano, time_unix_nano, exemplars, flags, value)| NumberDataPoint {
+            attributes,
+            start_time_unix_nano,
+            time_unix_nano,
+            exemplars,
+            flags,
+            value,
         },
     )
 }
@@ -388,133 +269,78 @@ fn histogram() -> impl Strategy<Value = HistogramDataPoint> {
         counts.push(1);
         prop_oneof![Just((bounds.clone(), counts)), Just((bounds, Vec::new()))]
     });
-    let aggregates = (
-        any::<u64>(),
-        option::of(double()),
-        option::of(double()),
-        option::of(double()),
-    );
-    (
-        attributes(),
-        time(),
-        time(),
-        exemplars(),
-        count(),
-        buckets,
-        aggregates,
+    let aggregates = (any::<u64>(), option::of(double()), option::of(double()), option::of(double()));
+    (attributes(), time(), time(), exemplars(), count(), buckets, aggregates).prop_map(
+        |(
+            attributes,
+            start_time_unix_nano,
+            time_unix_nano,
+            exemplars,
+            flags,
+            (explicit_bounds, bucket_counts),
+            (count, sum, min, max),
+        )| HistogramDataPoint {
+            attributes,
+            start_time_unix_nano,
+            time_unix_nano,
+            count,
+            sum,
+            bucket_counts,
+            explicit_bounds,
+            exemplars,
+            flags,
+            min,
+            max,
+        },
     )
-        .prop_map(
-            |(
-                attributes,
-                start_time_unix_nano,
-                time_unix_nano,
-                exemplars,
-                flags,
-                (explicit_bounds, bucket_counts),
-                (count, sum, min, max),
-            )| HistogramDataPoint {
-                attributes,
-                start_time_unix_nano,
-                time_unix_nano,
-                count,
-                sum,
-                bucket_counts,
-                explicit_bounds,
-                exemplars,
-                flags,
-                min,
-                max,
-            },
-        )
 }
 
 fn exponential_histogram() -> impl Strategy<Value = ExponentialHistogramDataPoint> {
     let buckets = || {
         let buckets = (any::<i32>(), vec(any::<u64>(), 0..5));
-        option::of(buckets.prop_map(|(offset, bucket_counts)| Buckets {
-            offset,
-            bucket_counts,
-        }))
+        option::of(buckets.prop_map(|(offset, bucket_counts)| Buckets { offset, bucket_counts }))
     };
-    let aggregates = (
-        any::<u64>(),
-        option::of(double()),
-        option::of(double()),
-        option::of(double()),
-    );
-    let shape = (
-        any::<i32>(),
-        any::<u64>(),
-        unsigned_zero(),
-        buckets(),
-        buckets(),
-    );
-    (
-        attributes(),
-        time(),
-        time(),
-        exemplars(),
-        count(),
-        aggregates,
-        shape,
+    let aggregates = (any::<u64>(), option::of(double()), option::of(double()), option::of(double()));
+    let shape = (any::<i32>(), any::<u64>(), unsigned_zero(), buckets(), buckets());
+    (attributes(), time(), time(), exemplars(), count(), aggregates, shape).prop_map(
+        |(
+            attributes,
+            start_time_unix_nano,
+            time_unix_nano,
+            exemplars,
+            flags,
+            (count, sum, min, max),
+            (scale, zero_count, zero_threshold, positive, negative),
+        )| ExponentialHistogramDataPoint {
+            attributes,
+            start_time_unix_nano,
+            time_unix_nano,
+            count,
+            sum,
+            scale,
+            zero_count,
+            positive,
+            negative,
+            flags,
+            exemplars,
+            min,
+            max,
+            zero_threshold,
+        },
     )
-        .prop_map(
-            |(
-                attributes,
-                start_time_unix_nano,
-                time_unix_nano,
-                exemplars,
-                flags,
-                (count, sum, min, max),
-                (scale, zero_count, zero_threshold, positive, negative),
-            )| ExponentialHistogramDataPoint {
-                attributes,
-                start_time_unix_nano,
-                time_unix_nano,
-                count,
-                sum,
-                scale,
-                zero_count,
-                positive,
-                negative,
-                flags,
-                exemplars,
-                min,
-                max,
-                zero_threshold,
-            },
-        )
 }
 
 fn summary() -> impl Strategy<Value = SummaryDataPoint> {
-    let quantile = (unsigned_zero(), unsigned_zero())
-        .prop_map(|(quantile, value)| ValueAtQuantile { quantile, value });
-    (
-        attributes(),
-        time(),
-        time(),
-        any::<u64>(),
-        unsigned_zero(),
-        vec(quantile, 0..4),
-        count(),
+    let quantile = (unsigned_zero(), unsigned_zero()).prop_map(|(quantile, value)| ValueAtQuantile { quantile, value });
+    (attributes(), time(), time(), any::<u64>(), unsigned_zero(), vec(quantile, 0..4), count()).prop_map(
+        |(attributes, start_time_unix_nano, time_unix_nano, count, sum, quantile_values, flags)| SummaryDataPoint {
+            attributes,
+            start_time_unix_nano,
+            time_unix_nano,
+            count,
+            sum,
+            quantile_values,
+            flags,
+        },
     )
-        .prop_map(
-            |(
-                attributes,
-                start_time_unix_nano,
-                time_unix_nano,
-                count,
-                sum,
-                quantile_values,
-                flags,
-            )| SummaryDataPoint {
-                attributes,
-                start_time_unix_nano,
-                time_unix_nano,
-                count,
-                sum,
-                quantile_values,
-                flags,
-            },
-        )
 }

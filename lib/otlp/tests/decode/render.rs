@@ -8,9 +8,8 @@ use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceRequest;
 use opentelemetry_proto::tonic::common::v1::{AnyValue, InstrumentationScope, KeyValue, any_value};
 use opentelemetry_proto::tonic::logs::v1::LogRecord;
 use opentelemetry_proto::tonic::metrics::v1::{
-    Exemplar, ExponentialHistogramDataPoint, HistogramDataPoint, Metric, NumberDataPoint,
-    SummaryDataPoint, exemplar, exponential_histogram_data_point::Buckets, metric,
-    number_data_point,
+    Exemplar, ExponentialHistogramDataPoint, HistogramDataPoint, Metric, NumberDataPoint, SummaryDataPoint, exemplar,
+    exponential_histogram_data_point::Buckets, metric, number_data_point,
 };
 use opentelemetry_proto::tonic::resource::v1::Resource;
 use opentelemetry_proto::tonic::trace::v1::Span;
@@ -31,31 +30,21 @@ pub(crate) struct Form {
 }
 
 pub(crate) fn form() -> impl Strategy<Value = Form> {
-    any::<[bool; 4]>().prop_map(
-        |[integers_as_numbers, proto_names, descending, spread]| Form {
-            integers_as_numbers,
-            proto_names,
-            descending,
-            spread,
-        },
-    )
+    any::<[bool; 4]>().prop_map(|[integers_as_numbers, proto_names, descending, spread]| Form {
+        integers_as_numbers,
+        proto_names,
+        descending,
+        spread,
+    })
 }
 
 impl Form {
     fn uint(self, value: u64) -> Value {
-        if self.integers_as_numbers {
-            json!(value)
-        } else {
-            json!(value.to_string())
-        }
+        if self.integers_as_numbers { json!(value) } else { json!(value.to_string()) }
     }
 
     fn int(self, value: i64) -> Value {
-        if self.integers_as_numbers {
-            json!(value)
-        } else {
-            json!(value.to_string())
-        }
+        if self.integers_as_numbers { json!(value) } else { json!(value.to_string()) }
     }
 
     pub(crate) fn traces(self, request: &ExportTraceServiceRequest) -> String {
@@ -113,10 +102,7 @@ impl Form {
     }
 
     fn attributes(self, pairs: &[KeyValue]) -> Value {
-        pairs
-            .iter()
-            .map(|pair| json!({"key": pair.key, "value": self.any_value(&pair.value)}))
-            .collect()
+        pairs.iter().map(|pair| json!({"key": pair.key, "value": self.any_value(&pair.value)})).collect()
     }
 
     fn any_value(self, value: &Option<AnyValue>) -> Value {
@@ -133,10 +119,7 @@ impl Form {
             Some(BytesValue(bytes)) => json!({"bytesValue": base64(bytes)}),
             Some(StringValueStrindex(index)) => json!({"stringValueStrindex": index}),
             Some(ArrayValue(array)) => {
-                let values = array
-                    .values
-                    .iter()
-                    .map(|value| self.any_value(&Some(value.clone())));
+                let values = array.values.iter().map(|value| self.any_value(&Some(value.clone())));
                 json!({"arrayValue": {"values": values.collect::<Vec<_>>()}})
             }
             Some(KvlistValue(list)) => {
@@ -186,56 +169,27 @@ impl Form {
         let (name, data) = match &metric.data {
             None => return value,
             Some(Gauge(data)) => {
-                let points: Vec<_> = data
-                    .data_points
-                    .iter()
-                    .map(|point| self.number(point))
-                    .collect();
+                let points: Vec<_> = data.data_points.iter().map(|point| self.number(point)).collect();
                 ("gauge", json!({"dataPoints": points}))
             }
             Some(Sum(data)) => {
-                let points: Vec<_> = data
-                    .data_points
-                    .iter()
-                    .map(|point| self.number(point))
-                    .collect();
+                let points: Vec<_> = data.data_points.iter().map(|point| self.number(point)).collect();
                 let temporality = data.aggregation_temporality;
                 let monotonic = data.is_monotonic;
-                (
-                    "sum",
-                    json!({"dataPoints": points, "aggregationTemporality": temporality, "isMonotonic": monotonic}),
-                )
+                ("sum", json!({"dataPoints": points, "aggregationTemporality": temporality, "isMonotonic": monotonic}))
             }
             Some(Histogram(data)) => {
-                let points: Vec<_> = data
-                    .data_points
-                    .iter()
-                    .map(|point| self.histogram(point))
-                    .collect();
+                let points: Vec<_> = data.data_points.iter().map(|point| self.histogram(point)).collect();
                 let temporality = data.aggregation_temporality;
-                (
-                    "histogram",
-                    json!({"dataPoints": points, "aggregationTemporality": temporality}),
-                )
+                ("histogram", json!({"dataPoints": points, "aggregationTemporality": temporality}))
             }
             Some(ExponentialHistogram(data)) => {
-                let points: Vec<_> = data
-                    .data_points
-                    .iter()
-                    .map(|point| self.exponential_histogram(point))
-                    .collect();
+                let points: Vec<_> = data.data_points.iter().map(|point| self.exponential_histogram(point)).collect();
                 let temporality = data.aggregation_temporality;
-                (
-                    "exponentialHistogram",
-                    json!({"dataPoints": points, "aggregationTemporality": temporality}),
-                )
+                ("exponentialHistogram", json!({"dataPoints": points, "aggregationTemporality": temporality}))
             }
             Some(Summary(data)) => {
-                let points: Vec<_> = data
-                    .data_points
-                    .iter()
-                    .map(|point| self.summary(point))
-                    .collect();
+                let points: Vec<_> = data.data_points.iter().map(|point| self.summary(point)).collect();
                 ("summary", json!({"dataPoints": points}))
             }
         };
@@ -273,16 +227,8 @@ impl Form {
     }
 
     fn histogram(self, point: &HistogramDataPoint) -> Value {
-        let counts: Vec<_> = point
-            .bucket_counts
-            .iter()
-            .map(|count| self.uint(*count))
-            .collect();
-        let bounds: Vec<_> = point
-            .explicit_bounds
-            .iter()
-            .map(|bound| double(*bound))
-            .collect();
+        let counts: Vec<_> = point.bucket_counts.iter().map(|count| self.uint(*count)).collect();
+        let bounds: Vec<_> = point.explicit_bounds.iter().map(|bound| double(*bound)).collect();
         json!({"attributes": self.attributes(&point.attributes), "flags": point.flags,
             "startTimeUnixNano": self.uint(point.start_time_unix_nano),
             "timeUnixNano": self.uint(point.time_unix_nano), "exemplars": self.exemplars(&point.exemplars),
@@ -293,11 +239,7 @@ impl Form {
     fn exponential_histogram(self, point: &ExponentialHistogramDataPoint) -> Value {
         let buckets = |buckets: &Option<Buckets>| {
             buckets.as_ref().map(|buckets| {
-                let counts: Vec<_> = buckets
-                    .bucket_counts
-                    .iter()
-                    .map(|count| self.uint(*count))
-                    .collect();
+                let counts: Vec<_> = buckets.bucket_counts.iter().map(|count| self.uint(*count)).collect();
                 json!({"offset": buckets.offset, "bucketCounts": counts})
             })
         };
@@ -312,8 +254,7 @@ impl Form {
 
     fn summary(self, point: &SummaryDataPoint) -> Value {
         let quantiles = point.quantile_values.iter();
-        let quantiles =
-            quantiles.map(|at| json!({"quantile": double(at.quantile), "value": double(at.value)}));
+        let quantiles = quantiles.map(|at| json!({"quantile": double(at.quantile), "value": double(at.value)}));
         json!({"attributes": self.attributes(&point.attributes), "flags": point.flags,
             "startTimeUnixNano": self.uint(point.start_time_unix_nano),
             "timeUnixNano": self.uint(point.time_unix_nano), "count": self.uint(point.count),
@@ -349,14 +290,7 @@ impl Form {
                 for (index, (name, value)) in members.into_iter().enumerate() {
                     text.push_str(if index > 0 { "," } else { "" });
                     text.push_str(gap);
-                    self.append_string(
-                        text,
-                        &if self.proto_names {
-                            proto_name(name)
-                        } else {
-                            name.clone()
-                        },
-                    );
+                    self.append_string(text, &if self.proto_names { proto_name(name) } else { name.clone() });
                     text.push_str(gap);
                     text.push(':');
                     self.append(text, value);
@@ -375,9 +309,7 @@ impl Form {
             return text.push_str(&Value::from(string).to_string());
         }
         text.push('"');
-        string
-            .encode_utf16()
-            .for_each(|unit| write!(text, "\\u{unit:04x}").unwrap());
+        string.encode_utf16().for_each(|unit| write!(text, "\\u{unit:04x}").unwrap());
         text.push('"');
     }
 }
@@ -413,17 +345,10 @@ fn base64(bytes: &[u8]) -> String {
     const DIGITS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
     let mut text = String::new();
     for group in bytes.chunks(3) {
-        let bits = group
-            .iter()
-            .fold(0_u32, |bits, byte| bits << 8 | u32::from(*byte))
-            << (8 * (3 - group.len()));
+        let bits = group.iter().fold(0_u32, |bits, byte| bits << 8 | u32::from(*byte)) << (8 * (3 - group.len()));
         for position in 0..4 {
             let digit = DIGITS[(bits >> (18 - 6 * position) & 63) as usize];
-            text.push(if position <= group.len() {
-                char::from(digit)
-            } else {
-                '='
-            });
+            text.push(if position <= group.len() { char::from(digit) } else { '=' });
         }
     }
     text

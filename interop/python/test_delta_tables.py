@@ -7,6 +7,7 @@ from deltalake import DeltaTable
 from exporters import Exported, Transport
 from opentelemetry.sdk._logs import LoggerProvider
 from opentelemetry.sdk._logs.export import SimpleLogRecordProcessor
+from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import BatchSpanProcessor
 from test_logs import make_golden_records
@@ -35,8 +36,6 @@ def sorted_rows(rows):
 @pytest.fixture(scope="module")
 def flushed(tmp_path_factory):
     """A data directory of a server that was stopped, and what SQL said before."""
-    from opentelemetry.sdk.resources import Resource
-
     # Flushes and compactions all the time, so that the tables have a history.
     server = Server(
         tmp_path_factory.mktemp("delta") / "data",
@@ -62,7 +61,7 @@ def flushed(tmp_path_factory):
     for _ in range(20):
         make_golden_records(logging.get_logger("delta"))
     logging.shutdown()
-    for _ in range(5):
+    for _ in range(6):
         run_metrics(server, transport, resource)
     assert exported.failures == 0
     before = {table: server.query(f"select * from {table}") for table in ("spans", "logs", "metrics")}

@@ -1,4 +1,3 @@
-import json
 import math
 
 from exporters import Exported
@@ -12,7 +11,7 @@ from opentelemetry.sdk.metrics.export import Sum as SumData
 from opentelemetry.sdk.metrics.view import ExponentialBucketHistogramAggregation, View
 from opentelemetry.sdk.trace import TracerProvider
 from tripod_server import nanos
-from values import same, same_attributes, same_context, same_id
+from values import same_attributes, same_context, same_id, same_json
 
 TEMPORALITIES = {AggregationTemporality.DELTA: "delta", AggregationTemporality.CUMULATIVE: "cumulative"}
 
@@ -61,7 +60,7 @@ def check_exemplars(point, row, what):
         check_number(sent.value, stored, what)
         same_id(sent.trace_id, stored["trace_id"], 32, what)
         same_id(sent.span_id, stored["span_id"], 16, what)
-        same(dict(sent.filtered_attributes or {}), json.loads(stored["attributes"] or "{}"), what)
+        same_json(sent.filtered_attributes, stored["attributes"], what)
 
 
 def check_number(value, row, what):
@@ -135,6 +134,7 @@ def run(server, transport, resource, preferred_temporality=None):
     record_golden_metrics(meter)
     assert provider.force_flush(60_000)
     record_golden_metrics(provider.get_meter("bare"))
+    assert provider.force_flush(60_000)
     provider.shutdown()
     assert exported.failures == 0
     return exported.batches

@@ -33,7 +33,8 @@ class Server:
         for key, value in settings.items():
             command += ["--set", f"{key.replace('__', '.')}={value}"]
         self.process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
-        threading.Thread(target=self._follow, daemon=True).start()
+        self._follower = threading.Thread(target=self._follow, daemon=True)
+        self._follower.start()
         assert self._listening.wait(START_SECONDS) and self._addresses.keys() >= LISTENERS, self._explain()
         deadline = time.monotonic() + START_SECONDS
         while not self._is_ready():
@@ -41,16 +42,17 @@ class Server:
             time.sleep(0.02)
 
     def _follow(self):
-        for line in self.process.stderr:
-            self.log.append(line)
-            try:
-                event = json.loads(line)
-            except ValueError:
-                continue
-            if event.get("message") == "listening":
-                self._addresses[event["listener"]] = event["address"]
-                if self._addresses.keys() >= LISTENERS:
-                    self._listening.set()
+        with self.process.stderr as lines:
+            for line in lines:
+                self.log.append(line)
+                try:
+                    event = json.loads(line)
+                except ValueError:
+                    continue
+                if event.get("message") == "listening":
+                    self._addresses[event["listener"]] = event["address"]
+                    if self._addresses.keys() >= LISTENERS:
+                        self._listening.set()
         self._listening.set()
 
     def _explain(self) -> str:
@@ -96,6 +98,7 @@ class Server:
         if self.process.poll() is None:
             self.process.send_signal(signal.SIGTERM)
         code = self.process.wait(STOP_SECONDS)
+        self._follower.join()
         assert code == 0, f"the server stopped with {code} after SIGTERM:\n" + "".join(self.log[-20:])
 
 

@@ -29,7 +29,19 @@ def typed(value):
 
 
 def same(expected, found, what: str):
+    """Values outside of attributes, such as bodies."""
     assert typed(stored_form(expected)) == typed(found), f"{what}: sent {expected!r}, found {found!r}"
+
+
+def same_object(expected: Mapping | None, found: Mapping, what: str):
+    """Attributes as an object. At its top no key is special."""
+    stored = {key: stored_form(value) for key, value in (expected or {}).items()}
+    assert typed(stored) == typed(found), f"{what}: sent {expected!r}, found {found!r}"
+
+
+def same_json(expected: Mapping | None, text: str | None, what: str):
+    """Attributes as JSON text, where none of them is promoted to a column."""
+    same_object(expected, json.loads(text) if text is not None else {}, what)
 
 
 def same_attributes(expected: Mapping | None, row: dict, column: str, what: str):
@@ -40,7 +52,7 @@ def same_attributes(expected: Mapping | None, row: dict, column: str, what: str)
         promoted = key.replace(".", "_")
         if key not in found and row.get(promoted) is not None:
             found[key] = row[promoted]
-    same(expected, found, what)
+    same_object(expected, found, what)
 
 
 def same_id(expected: int | None, found: str | None, digits: int, what: str):

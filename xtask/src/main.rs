@@ -5,6 +5,7 @@
 
 mod bench;
 mod crash;
+mod fuzz;
 mod load;
 mod peer;
 mod process;
@@ -32,6 +33,8 @@ enum Task {
         #[command(subcommand)]
         what: bench::Bench,
     },
+    /// Run every fuzz target for a bounded time.
+    Fuzz(fuzz::Args),
     /// Build a peer to measure against, from the Go module proxy.
     Peer(peer::Args),
 }
@@ -41,6 +44,7 @@ async fn main() -> ExitCode {
     let done = match Cli::parse().task {
         Task::Crash(args) => crash::run(args).await,
         Task::Bench { what } => bench::run(what).await,
+        Task::Fuzz(args) => fuzz::run(&args),
         Task::Peer(args) => peer::run(args).await,
     };
     match done {

@@ -1,6 +1,6 @@
 //! Tables for a terminal.
 
-/// Prints rows under names; the first column to the left, all others to the right.
+/// Prints rows under names, which may all be empty; the first column to the left, all others to the right.
 pub(crate) fn print(names: &[&str], rows: &[Vec<String>]) {
     println!("{}", render(names, rows));
 }
@@ -22,7 +22,10 @@ fn render(names: &[&str], rows: &[Vec<String>]) -> String {
             .collect();
         cells.join("  ").trim_end().to_owned()
     };
-    let mut lines = vec![line(&mut names.iter().copied())];
+    let mut lines = Vec::with_capacity(rows.len() + 2);
+    if names.iter().any(|name| !name.is_empty()) {
+        lines.push(line(&mut names.iter().copied()));
+    }
     lines.push(widths.iter().map(|width| "─".repeat(*width)).collect::<Vec<_>>().join("  "));
     lines.extend(rows.iter().map(|row| line(&mut row.iter().map(String::as_str))));
     lines.join("\n")

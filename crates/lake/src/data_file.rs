@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use arrow::array::{AsArray, RecordBatch};
+use arrow::array::{Array, AsArray, RecordBatch, new_null_array};
 use arrow::compute::{interleave_record_batch, max, min};
 use arrow::datatypes::Int64Type;
 use bytes::Bytes;
@@ -175,8 +175,21 @@ pub(crate) fn write_day(
     day: &DayRows,
 ) -> Result<(DataFile, Bytes), LakeError> {
     let mut writer = FileWriter::new(signal, date(day.day))?;
+    let schema = file_schema(signal);
+    // Gathering costs by the column, whether it holds something or not, and many hold nothing.
+    let filled: Vec<usize> = (0..schema.fields().len())
+        .filter(|index| batches.iter().any(|batch| batch.column(*index).null_count() < batch.num_rows()))
+        .collect();
+    let batches = batches.iter().map(|batch| batch.project(&filled)).collect::<Result<Vec<_>, _>>()?;
+    let batches: Vec<&RecordBatch> = batches.iter().collect();
     for places in day.rows.chunks(CHUNK_ROWS) {
-        writer.write(&to_file_form(&interleave_record_batch(batches, places)?)?)?;
+        let gathered = to_file_form(&interleave_record_batch(&batches, places)?)?;
+        let mut columns = gathered.columns().iter().zip(&filled).peekable();
+        let arrays = schema.fields().iter().enumerate().map(|(index, field)| {
+            let column = columns.next_if(|(_, filled)| **filled == index);
+            column.map_or_else(|| new_null_array(field.data_type(), places.len()), |(column, _)| Arc::clone(column))
+        });
+        writer.write(&RecordBatch::try_new(Arc::clone(&schema), arrays.collect())?)?;
     }
     writer.finish()
 }
@@ -193,15 +206,19 @@ fn properties(signal: Signal) -> Result<WriterProperties, LakeError> {
     }
     for column in signal.columns() {
         if is_identifier(column.name, column.kind) {
-            // Statistics of random ids say nothing; a bloom filter says nearly all. Most of them are looked up by
-            // value, so a dictionary would only be built to be given up.
+            // Statistics of random ids say nothing; a bloom filter says nearly all.
             builder = builder
                 .set_column_bloom_filter_enabled(path(column.name), true)
-                .set_column_bloom_filter_fpp(path(column.name), 0.01)
+                .set_column_bloom_filter_fpp(path(column.name), 0.01);
+        }
+        if is_identifier(column.name, column.kind) || column.kind == Kind::SpanId {
+            // Nearly every value is new: a dictionary would be built only to be given up.
+            builder = builder
+                .set_column_dictionary_enabled(path(column.name), false)
                 .set_column_statistics_enabled(path(column.name), EnabledStatistics::None);
         }
-        if matches!(column.kind, Kind::SpanId) {
-            builder = builder.set_column_dictionary_enabled(path(column.name), false);
+        if column.kind == Kind::Json {
+            builder = builder.set_column_statistics_enabled(path(column.name), EnabledStatistics::None);
         }
     }
     Ok(builder.build())

@@ -11,12 +11,17 @@ use arrow::array::{
 use arrow::buffer::{BooleanBuffer, Buffer, NullBuffer, ScalarBuffer};
 use arrow::datatypes::{ArrowPrimitiveType, DataType};
 
+/// The most rows that memory is set aside for because a sender announced them, and the most bytes of their text.
+const EXPECTED_ROWS: usize = 16 * 1024;
+const EXPECTED_BYTES: usize = 1024 * 1024;
+
 /// Text in one buffer; equal neighbours can share their bytes.
 #[derive(Debug)]
 pub(crate) struct TextColumn {
     views: Vec<u128>,
     data: Vec<u8>,
     nulls: NullBufferBuilder,
+    expected: usize,
 }
 
 /// A value that a [`TextColumn`] holds already, to be repeated without copying it.
@@ -35,11 +40,19 @@ const INLINE: usize = 12;
 
 impl TextColumn {
     pub(crate) fn new() -> Self {
-        Self { views: Vec::new(), data: Vec::new(), nulls: NullBufferBuilder::new(0) }
+        Self { views: Vec::new(), data: Vec::new(), nulls: NullBufferBuilder::new(0), expected: 0 }
+    }
+
+    /// Rows that are announced in all. Memory for them is set aside once the column has a first value.
+    pub(crate) fn expect(&mut self, rows: usize) {
+        self.expected = rows.min(EXPECTED_ROWS);
     }
 
     /// Nulls up to, not including, `row`.
     fn pad(&mut self, row: usize) {
+        if self.views.capacity() == 0 {
+            self.views.reserve_exact(self.expected.max(row));
+        }
         let missing = row - self.views.len();
         if missing > 0 {
             self.views.resize(row, 0);
@@ -59,8 +72,12 @@ impl TextColumn {
         // Requests are bounded far below 4 GiB, the reach of a view's offset.
         let offset = u32::try_from(start).expect("a request's text is smaller than 4 GiB");
         let view = make_view(&self.data[start..], 0, offset);
-        if self.data.len() - start <= INLINE {
+        let length = self.data.len() - start;
+        if length <= INLINE {
             self.data.truncate(start);
+        } else if start == 0 {
+            // Most columns' values are of similar length.
+            self.data.reserve((length * self.expected).min(EXPECTED_BYTES));
         }
         StoredText(view)
     }
@@ -103,6 +120,9 @@ impl TextColumn {
             return null_text(rows);
         }
         self.pad(rows);
+        // What is set aside and not needed would be held until the rows are flushed.
+        self.views.shrink_to_fit();
+        self.data.shrink_to_fit();
         let views = ScalarBuffer::from(self.views);
         let buffers = if self.data.is_empty() { vec![] } else { vec![Buffer::from_vec(self.data)] };
         // SAFETY: every view was made by `make_view` from bytes that lie in `data` at its offset, written from `&str`
@@ -129,14 +149,23 @@ fn null_text(rows: usize) -> ArrayRef {
 pub(crate) struct NumberColumn<T: ArrowPrimitiveType> {
     values: Vec<T::Native>,
     nulls: NullBufferBuilder,
+    expected: usize,
 }
 
 impl<T: ArrowPrimitiveType> NumberColumn<T> {
     pub(crate) fn new() -> Self {
-        Self { values: Vec::new(), nulls: NullBufferBuilder::new(0) }
+        Self { values: Vec::new(), nulls: NullBufferBuilder::new(0), expected: 0 }
+    }
+
+    /// Rows that are announced in all.
+    pub(crate) fn expect(&mut self, rows: usize) {
+        self.expected = rows.min(EXPECTED_ROWS);
     }
 
     fn pad(&mut self, row: usize) {
+        if self.values.capacity() == 0 {
+            self.values.reserve_exact(self.expected.max(row));
+        }
         let missing = row - self.values.len();
         if missing > 0 {
             self.values.resize(row, T::Native::default());
@@ -166,6 +195,7 @@ impl<T: ArrowPrimitiveType> NumberColumn<T> {
     /// The array, with the time zone or other parameters of `data_type`.
     pub(crate) fn finish(mut self, rows: usize, data_type: &DataType) -> ArrayRef {
         self.pad(rows);
+        self.values.shrink_to_fit();
         let array = PrimitiveArray::<T>::new(ScalarBuffer::from(self.values), self.nulls.finish());
         Arc::new(array.with_data_type(data_type.clone()))
     }

@@ -120,12 +120,12 @@ async fn measure(args: &Args, signal: Signal) -> Result<Report> {
                 Protocol::Grpc => subject.grpc()?,
                 Protocol::Http => subject.http()?,
             };
-            let before = subject.settle(signal).await?;
+            let before = subject.stored(signal).await?;
             let cpu = subject.usage()?.cpu_seconds;
             let disk = subject.on_disk().stored;
             let sent = drive::drive(&load, &target).await?;
             let sending_over = std::time::Instant::now();
-            let stored = subject.settle(signal).await? - before;
+            let stored = subject.settle(signal, before, sent.items).await?;
             let settle_seconds = sending_over.elapsed().as_secs_f64();
             let usage = subject.usage()?;
             let cpu_seconds = usage.cpu_seconds - cpu;

@@ -97,6 +97,7 @@ pub(super) async fn run(args: Args) -> Result<()> {
     let mut subject = Subject::start(&args.subject).await?;
     let begun = drive::now();
     let mut trace_ids = Vec::new();
+    let mut spans = 0;
     if args.count > 0 {
         let load = Load {
             signal: Signal::Spans,
@@ -106,14 +107,15 @@ pub(super) async fn run(args: Args) -> Result<()> {
             batch: 512,
             until: Until::Items(args.count),
         };
+        let before = subject.stored(Signal::Spans).await?;
         let sent = drive::drive(&load, &subject.grpc()?).await?;
+        spans = subject.settle(Signal::Spans, before, sent.items).await?;
         // Spread over everything that was sent, so that they lie in all files.
         let step = (sent.requests / 500).max(1);
         for number in (0..sent.requests).step_by(usize::try_from(step)?) {
             trace_ids.push(trace_id(&sent.pool.request(number, begun))?);
         }
     }
-    let spans = subject.settle(Signal::Spans).await?;
     subject.restart().await?;
     let spans = match subject.front_door()? {
         Some(front_door) => Sql::new(&front_door)?.number("select count(*) from spans").await?,

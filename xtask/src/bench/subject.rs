@@ -150,27 +150,42 @@ impl Subject {
         }
     }
 
-    /// Waits until everything that was taken lies in tables; gives how many items the server counts as stored.
+    /// Waits until `expected` items more than `before` are stored; gives how many there are. A peer that acknowledges
+    /// what it does not store yet may lose some of it; then this is how many are left once its queue is empty.
     ///
     /// # Errors
     /// When that takes too long.
-    pub(super) async fn settle(&self, signal: Signal) -> Result<u64> {
+    pub(super) async fn settle(&self, signal: Signal, before: u64, expected: u64) -> Result<u64> {
         let begun = Instant::now();
         loop {
-            let (stored, waiting) = match self.running()? {
-                Running::Tripod(server) => tripod_rows(server, signal).await?,
-                Running::Jaeger(jaeger) => jaeger.spans().await?,
+            let (stored, settled) = match self.running()? {
+                Running::Tripod(server) => {
+                    let stored = tripod_rows(server, signal).await? - before;
+                    (stored, stored >= expected)
+                }
+                Running::Jaeger(jaeger) => {
+                    let (stored, waiting) = jaeger.spans().await?;
+                    (stored - before, waiting == 0)
+                }
             };
-            if waiting == 0 {
+            if settled {
                 return Ok(stored);
             }
             ensure!(
                 begun.elapsed() < SETTLE,
-                "{waiting} items are not stored after {} s; see {}",
+                "only {stored} of {expected} items are stored after {} s; the server's log ends so:\n{}",
                 SETTLE.as_secs(),
-                self.log.display()
+                server::tail(&self.log, 10)
             );
             tokio::time::sleep(Duration::from_millis(200)).await;
+        }
+    }
+
+    /// How many items are stored now.
+    pub(super) async fn stored(&self, signal: Signal) -> Result<u64> {
+        match self.running()? {
+            Running::Tripod(server) => tripod_rows(server, signal).await,
+            Running::Jaeger(jaeger) => Ok(jaeger.spans().await?.0),
         }
     }
 
@@ -186,14 +201,13 @@ impl Subject {
     }
 }
 
-/// Rows in tables, and rows that are still in memory only.
-async fn tripod_rows(server: &Server, signal: Signal) -> Result<(u64, u64)> {
+/// Rows in files of a table; rows in memory do not count.
+async fn tripod_rows(server: &Server, signal: Signal) -> Result<u64> {
     let url = format!("{}/api/v1/status", server.url(FRONT_DOOR));
     let status: Value = reqwest::get(&url).await?.error_for_status()?.json().await?;
     let tables = status["store"]["tables"].as_array().context("the server's status has no tables")?;
     let table = tables.iter().find(|table| table["table"] == signal.table()).context("a table is not in the status")?;
-    let number = |name: &str| table[name].as_u64().with_context(|| format!("the status has no {name}"));
-    Ok((number("file_rows")?, number("hot_rows")?))
+    table["file_rows"].as_u64().context("the server's status has no file_rows")
 }
 
 impl JaegerProcess {

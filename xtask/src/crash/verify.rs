@@ -60,7 +60,9 @@ pub(super) async fn verify(sql: &Sql, ledger: &Ledger) -> Result<Findings> {
                 counted += held.rows;
                 let batch = &batches[number];
                 if batch.signal == signal {
-                    judge(sql, &mut findings, number, batch, held).await?;
+                    if findings.judge(batch, held) && findings.details.len() < DESCRIBED {
+                        findings.details.push(describe(sql, number, batch, held).await?);
+                    }
                 } else if held.rows > 0 {
                     findings.foreign += held.rows;
                     findings.details.push(format!("request {number} is found in {}", signal.table()));
@@ -103,29 +105,26 @@ async fn held(sql: &Sql, signal: Signal, start: usize, end: usize) -> Result<Vec
     Ok(held)
 }
 
-/// With the distinct numbers within the request's range, their count says whether any is missing.
-async fn judge(sql: &Sql, findings: &mut Findings, number: usize, batch: &Batch, held: Held) -> Result<()> {
-    let outside =
-        held.rows > 0 && (held.lowest < batch.first as i64 || held.highest >= (batch.first + batch.count) as i64);
-    let duplicated = held.rows - held.distinct;
-    findings.duplicated += duplicated;
-    let missing = batch.count.saturating_sub(held.distinct);
-    if batch.acknowledged {
-        findings.acknowledged += batch.count;
-        findings.found += batch.count - missing;
-        findings.missing += missing;
-    } else {
-        findings.unanswered += held.distinct;
-        findings.partial += u64::from(held.distinct > 0 && missing > 0);
+impl Findings {
+    /// Adds what is held of a request; gives whether the server broke its word. With all distinct numbers inside of
+    /// the request's range, their count says whether one is missing.
+    fn judge(&mut self, batch: &Batch, held: Held) -> bool {
+        let range = batch.first as i64..(batch.first + batch.count) as i64;
+        let outside = held.rows > 0 && !(range.contains(&held.lowest) && range.contains(&held.highest));
+        let duplicated = held.rows - held.distinct;
+        let missing = batch.count.saturating_sub(held.distinct);
+        self.duplicated += duplicated;
+        self.foreign += u64::from(outside);
+        if batch.acknowledged {
+            self.acknowledged += batch.count;
+            self.found += batch.count - missing;
+            self.missing += missing;
+        } else {
+            self.unanswered += held.distinct;
+            self.partial += u64::from(held.distinct > 0 && missing > 0);
+        }
+        outside || duplicated > 0 || (batch.acknowledged && missing > 0)
     }
-    if outside {
-        findings.foreign += 1;
-    }
-    let broken = outside || duplicated > 0 || (batch.acknowledged && missing > 0);
-    if broken && findings.details.len() < DESCRIBED {
-        findings.details.push(describe(sql, number, batch, held).await?);
-    }
-    Ok(())
 }
 
 async fn describe(sql: &Sql, number: usize, batch: &Batch, held: Held) -> Result<String> {
@@ -176,5 +175,49 @@ impl Findings {
         for detail in &self.details {
             println!("  {detail}");
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const BATCH_OF_TEN: Batch = Batch { signal: Signal::Logs, first: 100, count: 10, acknowledged: true };
+
+    fn held(rows: u64, distinct: u64, lowest: i64, highest: i64) -> Held {
+        Held { rows, distinct, lowest, highest }
+    }
+
+    #[test]
+    fn every_way_to_break_the_word_is_seen() {
+        let mut findings = Findings::default();
+        assert!(!findings.judge(&BATCH_OF_TEN, held(10, 10, 100, 109)));
+        assert!(findings.is_sound());
+        for (held, missing, duplicated, foreign) in [
+            (Held::default(), 10, 0, 0),
+            (held(9, 9, 101, 109), 1, 0, 0),
+            (held(20, 10, 100, 109), 0, 10, 0),
+            (held(11, 10, 100, 109), 0, 1, 0),
+            (held(10, 9, 100, 109), 1, 1, 0),
+            (held(10, 10, 99, 109), 0, 0, 1),
+            (held(10, 10, 100, 110), 0, 0, 1),
+        ] {
+            let mut findings = Findings::default();
+            assert!(findings.judge(&BATCH_OF_TEN, held));
+            assert!(!findings.is_sound());
+            assert_eq!((findings.missing, findings.duplicated, findings.foreign), (missing, duplicated, foreign));
+        }
+    }
+
+    #[test]
+    fn what_was_never_answered_may_be_there_once_or_not() {
+        let batch = Batch { acknowledged: false, ..BATCH_OF_TEN };
+        let mut findings = Findings::default();
+        assert!(!findings.judge(&batch, Held::default()));
+        assert!(!findings.judge(&batch, held(10, 10, 100, 109)));
+        assert!(!findings.judge(&batch, held(4, 4, 100, 103)));
+        assert!(findings.is_sound());
+        assert_eq!((findings.acknowledged, findings.unanswered, findings.partial), (0, 14, 1));
+        assert!(findings.judge(&batch, held(20, 10, 100, 109)));
     }
 }

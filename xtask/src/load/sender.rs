@@ -1,5 +1,6 @@
 //! A connection that sends encoded requests and tells what became of each.
 
+use std::error::Error;
 use std::io::Write;
 use std::time::Duration;
 
@@ -139,8 +140,10 @@ pub(crate) fn refused_by_grpc(status: &Status) -> Outcome {
     let advice = status.get_details_retry_info().and_then(|info| info.retry_delay);
     match status.code() {
         Code::ResourceExhausted => Outcome::Refused { retry_after: advice.unwrap_or(PAUSE), reason },
-        // A broken connection has the same code; only a server gives advice.
-        Code::Unavailable if advice.is_some() => Outcome::Refused { retry_after: advice.unwrap_or(PAUSE), reason },
+        // A broken connection has the same code, but a cause on this side.
+        Code::Unavailable if status.source().is_none() => {
+            Outcome::Refused { retry_after: advice.unwrap_or(PAUSE), reason }
+        }
         _ => Outcome::Failed(reason),
     }
 }

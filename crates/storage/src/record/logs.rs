@@ -112,6 +112,29 @@ impl Sink for LogRows {
     fn scope(&mut self, scope: &Scope<'_>) {
         self.context.scope(self.rows, scope);
     }
+
+    fn expect(&mut self, records: usize) {
+        let rows = self.rows.saturating_add(records);
+        for column in [&mut self.time, &mut self.observed_time] {
+            column.expect(rows);
+        }
+        for column in
+            [&mut self.time_unix_nano, &mut self.severity_number, &mut self.dropped_attributes, &mut self.flags]
+        {
+            column.expect(rows);
+        }
+        for column in [
+            &mut self.severity_text,
+            &mut self.body,
+            &mut self.body_type,
+            &mut self.trace_id,
+            &mut self.span_id,
+            &mut self.attributes,
+        ] {
+            column.expect(rows);
+        }
+        self.promoted.expect(rows);
+    }
 }
 
 impl LogSink for LogRows {

@@ -139,7 +139,7 @@ fn server(random: &mut StdRng, failed: bool) -> Shape {
     let attributes = vec![
         Attribute::new("http.request.method", "POST"),
         Attribute::new("http.route", route),
-        Attribute::new("url.path", route.replace('{', "").replace('}', "") + &random.random_range(0..5000).to_string()),
+        Attribute::new("url.path", route.replace(['{', '}'], "") + &random.random_range(0..5000).to_string()),
         Attribute::new("http.response.status_code", if failed { 504i64 } else { 200 }),
         Attribute::new("server.address", "api.example.com"),
         Attribute::new("client.address", format!("10.0.{}.{}", random.random::<u8>(), random.random::<u8>())),

@@ -44,7 +44,7 @@ impl Peer {
     /// Name and version, for reports.
     pub(crate) fn title(self) -> String {
         match self {
-            Self::Jaeger => format!("Jaeger {} (Badger)", self.package().version),
+            Self::Jaeger => format!("Jaeger {} (Badger, without fsync)", self.package().version),
         }
     }
 

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use arrow::array::{Array, AsArray, RecordBatch, new_null_array};
+use arrow::array::{Array, AsArray, RecordBatch};
 use arrow::compute::{interleave_record_batch, max, min};
 use arrow::datatypes::Int64Type;
 use bytes::Bytes;
@@ -19,6 +19,7 @@ use uuid::Uuid;
 
 use crate::LakeError;
 use crate::columns::{DATE, file_schema, to_file_form};
+use crate::hot::widen;
 use crate::order::{DayRows, sort_columns};
 
 /// Rows of a row group: large enough for good compression, small enough that a trace's row group decodes quickly.
@@ -184,12 +185,7 @@ pub(crate) fn write_day(
     let batches: Vec<&RecordBatch> = batches.iter().collect();
     for places in day.rows.chunks(CHUNK_ROWS) {
         let gathered = to_file_form(&interleave_record_batch(&batches, places)?)?;
-        let mut columns = gathered.columns().iter().zip(&filled).peekable();
-        let arrays = schema.fields().iter().enumerate().map(|(index, field)| {
-            let column = columns.next_if(|(_, filled)| **filled == index);
-            column.map_or_else(|| new_null_array(field.data_type(), places.len()), |(column, _)| Arc::clone(column))
-        });
-        writer.write(&RecordBatch::try_new(Arc::clone(&schema), arrays.collect())?)?;
+        writer.write(&widen(&schema, &filled, &gathered)?)?;
     }
     writer.finish()
 }

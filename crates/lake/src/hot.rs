@@ -6,9 +6,10 @@ use std::time::Instant;
 
 use arrow::array::{Array, RecordBatch};
 use arrow::compute::BatchCoalescer;
+use arrow::datatypes::SchemaRef;
 use arrow::error::ArrowError;
 use parking_lot::RwLock;
-use tripod_storage::Signal;
+use tripod_storage::{Signal, null_column};
 
 use crate::data_file::{DataFile, Files};
 
@@ -231,15 +232,7 @@ impl Hot {
         if batches.len() < MANY_SMALL {
             return Ok(());
         }
-        let mut merged = Vec::new();
-        let mut coalescer =
-            BatchCoalescer::new(self.signal.schema(), MERGED_ROWS).with_biggest_coalesce_batch_size(Some(SMALL_ROWS));
-        for batch in &batches {
-            coalescer.push_batch(batch.clone())?;
-            merged.extend(std::iter::from_fn(|| coalescer.next_completed_batch()));
-        }
-        coalescer.finish_buffered_batch()?;
-        merged.extend(std::iter::from_fn(|| coalescer.next_completed_batch()));
+        let merged = merge(&self.signal.schema(), &batches)?;
         let mut state = self.state.write();
         if state.generation != generation {
             // Set aside meanwhile: there is nothing left to merge into.
@@ -250,6 +243,34 @@ impl Hot {
         buffer.batches.splice(start..start + batches.len(), merged);
         Ok(())
     }
+}
+
+/// The same rows in fewer batches. Only columns that hold something are copied: the others would turn from shared zeros
+/// into memory of their own.
+fn merge(schema: &SchemaRef, batches: &[RecordBatch]) -> Result<Vec<RecordBatch>, ArrowError> {
+    let filled: Vec<usize> = (0..schema.fields().len())
+        .filter(|index| batches.iter().any(|batch| batch.column(*index).null_count() < batch.num_rows()))
+        .collect();
+    let mut coalescer = BatchCoalescer::new(Arc::new(schema.project(&filled)?), MERGED_ROWS)
+        .with_biggest_coalesce_batch_size(Some(SMALL_ROWS));
+    let mut narrow = Vec::new();
+    for batch in batches {
+        coalescer.push_batch(batch.project(&filled)?)?;
+        narrow.extend(std::iter::from_fn(|| coalescer.next_completed_batch()));
+    }
+    coalescer.finish_buffered_batch()?;
+    narrow.extend(std::iter::from_fn(|| coalescer.next_completed_batch()));
+    narrow.iter().map(|rows| widen(schema, &filled, rows)).collect()
+}
+
+/// Puts the columns of `rows` where `filled` says and empty columns elsewhere.
+pub(crate) fn widen(schema: &SchemaRef, filled: &[usize], rows: &RecordBatch) -> Result<RecordBatch, ArrowError> {
+    let mut columns = rows.columns().iter().zip(filled).peekable();
+    let arrays = schema.fields().iter().enumerate().map(|(index, field)| {
+        let column = columns.next_if(|(_, place)| **place == index);
+        column.map_or_else(|| null_column(field.data_type(), rows.num_rows()), |(column, _)| Arc::clone(column))
+    });
+    RecordBatch::try_new(Arc::clone(schema), arrays.collect())
 }
 
 impl Buffer {

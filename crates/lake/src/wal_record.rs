@@ -11,14 +11,14 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use arrow::array::{Array, RecordBatch, new_null_array};
+use arrow::array::{Array, RecordBatch};
 use arrow::buffer::Buffer;
 use arrow::datatypes::Schema;
 use arrow::error::ArrowError;
 use arrow::ipc::reader::read_record_batch;
 use arrow::ipc::writer::{DictionaryTracker, IpcDataGenerator, IpcWriteContext, IpcWriteOptions};
 use arrow::ipc::{MetadataVersion, root_as_message};
-use tripod_storage::Signal;
+use tripod_storage::{Signal, null_column};
 
 /// The log's tag for a signal's rows; fixed for ever.
 pub(crate) fn tag(signal: Signal) -> u8 {
@@ -101,7 +101,7 @@ pub(crate) fn decode(signal: Signal, record: &[u8]) -> Result<RecordBatch, Arrow
         .iter()
         .map(|field| match stored.column_by_name(field.name()) {
             Some(array) => Arc::clone(array),
-            None => new_null_array(field.data_type(), stored.num_rows()),
+            None => null_column(field.data_type(), stored.num_rows()),
         })
         .collect();
     RecordBatch::try_new(schema, arrays)

@@ -6,7 +6,7 @@
 use std::sync::{Arc, LazyLock};
 
 use arrow::array::{
-    ArrayRef, BooleanArray, NullBufferBuilder, PrimitiveArray, StringViewArray, make_view, new_null_array,
+    ArrayRef, BooleanArray, Int64Array, NullBufferBuilder, PrimitiveArray, StringViewArray, make_view, new_null_array,
 };
 use arrow::buffer::{BooleanBuffer, Buffer, NullBuffer, ScalarBuffer};
 use arrow::datatypes::{ArrowPrimitiveType, DataType};
@@ -117,7 +117,7 @@ impl TextColumn {
     #[expect(unsafe_code, reason = "validating again what was written from &str costs as much as the decoding")]
     pub(crate) fn finish(mut self, rows: usize) -> ArrayRef {
         if self.views.is_empty() {
-            return null_text(rows);
+            return null_column(&DataType::Utf8View, rows);
         }
         self.pad(rows);
         // What is set aside and not needed would be held until the rows are flushed.
@@ -131,17 +131,21 @@ impl TextColumn {
     }
 }
 
-/// A text column without a value, over shared zeros.
-fn null_text(rows: usize) -> ArrayRef {
+/// A column without a value. Text and integers are made over zeros that all such columns share, so that the many empty
+/// columns of a table take next to no memory.
+pub fn null_column(data_type: &DataType, rows: usize) -> ArrayRef {
     const SHARED: usize = 16 * 1024;
     static ZEROS: LazyLock<Buffer> = LazyLock::new(|| Buffer::from_vec(vec![0u128; SHARED]));
     static INVALID: LazyLock<BooleanBuffer> = LazyLock::new(|| BooleanBuffer::new_unset(SHARED));
     if rows > SHARED {
-        return new_null_array(&DataType::Utf8View, rows);
+        return new_null_array(data_type, rows);
     }
-    let views = ScalarBuffer::new(ZEROS.clone(), 0, rows);
-    let nulls = NullBuffer::new(INVALID.slice(0, rows));
-    Arc::new(StringViewArray::new(views, vec![], Some(nulls)))
+    let nulls = Some(NullBuffer::new(INVALID.slice(0, rows)));
+    match data_type {
+        DataType::Utf8View => Arc::new(StringViewArray::new(ScalarBuffer::new(ZEROS.clone(), 0, rows), vec![], nulls)),
+        DataType::Int64 => Arc::new(Int64Array::new(ScalarBuffer::new(ZEROS.clone(), 0, rows), nulls)),
+        other => new_null_array(other, rows),
+    }
 }
 
 /// Numbers and times.
@@ -194,6 +198,9 @@ impl<T: ArrowPrimitiveType> NumberColumn<T> {
 
     /// The array, with the time zone or other parameters of `data_type`.
     pub(crate) fn finish(mut self, rows: usize, data_type: &DataType) -> ArrayRef {
+        if self.values.is_empty() {
+            return null_column(data_type, rows);
+        }
         self.pad(rows);
         self.values.shrink_to_fit();
         let array = PrimitiveArray::<T>::new(ScalarBuffer::from(self.values), self.nulls.finish());

@@ -11,7 +11,10 @@ fn options(directory: &Path) -> Options {
     Options { directory: directory.to_owned(), segment_bytes: 64 * 1024 * 1024, fsync: true, floor: 0 }
 }
 
-fn open(options: Options) -> (Wal, Vec<(Lsn, u8, Vec<u8>)>, Recovery) {
+/// Number, tag and payload.
+type Replayed = (Lsn, u8, Vec<u8>);
+
+fn open(options: Options) -> (Wal, Vec<Replayed>, Recovery) {
     let mut records = Vec::new();
     let (wal, recovery) = Wal::open(options, |lsn, tag, payload| records.push((lsn, tag, payload.to_vec()))).unwrap();
     (wal, records, recovery)

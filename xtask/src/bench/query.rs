@@ -288,7 +288,7 @@ fn print(report: &Report) {
         })
         .collect();
     println!(
-        "{}: {} spans, {:.1} bytes each on disk, peak memory {}",
+        "{}: {} spans, {:.1} bytes each on disk, peak memory while answering {}",
         report.subject,
         count(report.spans),
         report.disk_bytes_per_span,

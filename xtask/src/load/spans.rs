@@ -81,8 +81,10 @@ fn trace(source: &mut Source, size: usize, now: u64) -> Vec<(usize, Span)> {
     let length = source.duration(80_000_000);
     let start = now - length - source.between(2_000_000, 1_000_000_000);
     let mut spans: Vec<(usize, Span)> = Vec::with_capacity(size);
-    let root = http_server(source, &context, 1);
-    spans.push((1, place(source, root, &[], start, length)));
+    // Pages and API calls.
+    let entry = source.below(2);
+    let root = http_server(source, &context, entry);
+    spans.push((entry, place(source, root, &[], start, length)));
     while spans.len() < size {
         let (service, parent) = spans[source.below(spans.len())].clone();
         let room = parent.end_time_unix_nano.saturating_sub(parent.start_time_unix_nano).max(2);

@@ -7,7 +7,7 @@ use arrow::array::{
     Array, ArrayRef, AsArray, BooleanArray, Float64Array, Int64Array, ListArray, RecordBatch, StringViewArray,
     TimestampNanosecondArray,
 };
-use arrow::datatypes::{Float64Type, Int64Type, TimestampNanosecondType};
+use arrow::datatypes::{Fields, Float64Type, Int64Type, TimestampNanosecondType};
 use serde_json::value::RawValue;
 use tripod_model::{Attribute, EntityRef, Resource, Scope, Value};
 
@@ -18,16 +18,17 @@ use crate::{SelectError, Signal, read_attributes};
 /// Columns by name: of a batch, or of the elements of a list of structs.
 pub(super) struct Columns<'a> {
     place: String,
-    find: Box<dyn Fn(&str) -> Option<&'a ArrayRef> + 'a>,
+    fields: &'a Fields,
+    arrays: &'a [ArrayRef],
 }
 
 impl<'a> Columns<'a> {
     pub(super) fn new(signal: Signal, rows: &'a RecordBatch) -> Self {
-        Self { place: signal.to_string(), find: Box::new(|name| rows.column_by_name(name)) }
+        Self { place: signal.to_string(), fields: rows.schema_ref().fields(), arrays: rows.columns() }
     }
 
     fn get<T>(&self, name: &str, cast: impl Fn(&'a ArrayRef) -> Option<T>) -> Result<T, SelectError> {
-        (self.find)(name).and_then(cast).ok_or_else(|| {
+        self.fields.find(name).map(|(index, _)| &self.arrays[index]).and_then(cast).ok_or_else(|| {
             SelectError::Invalid(format!("{} were read without column \"{name}\" or with another type", self.place))
         })
     }
@@ -68,7 +69,7 @@ impl<'a> Columns<'a> {
         let list = self.get(name, |array| array.as_list_opt())?;
         let elements = self.get(name, |_| list.values().as_struct_opt())?;
         let place = format!("{}.{name}", self.place);
-        Ok(Structs { list, columns: Columns { place, find: Box::new(|name| elements.column_by_name(name)) } })
+        Ok(Structs { list, columns: Columns { place, fields: elements.fields(), arrays: elements.columns() } })
     }
 
     pub(super) fn promoted(&self, columns: &'static [Column]) -> Result<Promoted<'a>, SelectError> {

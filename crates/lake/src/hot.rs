@@ -157,6 +157,12 @@ impl Hot {
         self.state.read().active.figures()
     }
 
+    /// Rows that are not in the table yet, those being written included.
+    pub(crate) fn rows(&self) -> usize {
+        let state = self.state.read();
+        state.active.rows + state.frozen.as_ref().map_or(0, |frozen| frozen.rows)
+    }
+
     /// Whether every row that was pushed is in the table.
     pub(crate) fn is_empty(&self) -> bool {
         let state = self.state.read();

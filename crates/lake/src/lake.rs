@@ -298,7 +298,7 @@ impl Inner {
                     files: files.len(),
                     file_rows: files.iter().map(|file| file.rows).sum(),
                     file_bytes: files.iter().map(|file| file.bytes).sum(),
-                    hot_rows: figures.rows,
+                    hot_rows: shard.hot.rows(),
                     hot_bytes: figures.bytes,
                 }
             })

@@ -81,7 +81,7 @@ impl Default for Settings {
     fn default() -> Self {
         Self {
             data_dir: PathBuf::from("tripod-data"),
-            memory_limit_bytes: 512 * MIB,
+            memory_limit_bytes: 256 * MIB,
             min_free_disk_bytes: 256 * MIB as u64,
             wal: WalSettings::default(),
             flush: FlushSettings::default(),
@@ -100,7 +100,7 @@ impl Default for WalSettings {
 
 impl Default for FlushSettings {
     fn default() -> Self {
-        Self { rows: 500_000, bytes: 160 * MIB, interval_seconds: 30 }
+        Self { rows: 500_000, bytes: 96 * MIB, interval_seconds: 30 }
     }
 }
 

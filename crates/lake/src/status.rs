@@ -28,9 +28,9 @@ pub struct TableStatus {
     pub file_rows: u64,
     /// Bytes of data files.
     pub file_bytes: u64,
-    /// Rows in memory that wait for the next flush.
+    /// Rows that are not in data files yet, those being flushed included.
     pub hot_rows: usize,
-    /// Bytes of those rows.
+    /// Bytes of the rows that wait for the next flush.
     pub hot_bytes: usize,
 }
 

@@ -142,6 +142,30 @@ pub(crate) fn find(json: &str, key: &Key) -> Option<Value<'static>> {
     read_value(raw.get()).ok()
 }
 
+/// Whether the attribute may hold this text, or a number or truth value that is written so. `false` is certain, and
+/// costs a search for the key instead of parsing.
+pub(crate) fn may_equal(json: &str, key: &Key<'_>, text: &EqualText) -> bool {
+    let bytes = json.as_bytes();
+    key.finder.find_iter(bytes).any(|place| {
+        let value = &bytes[place + key.finder.needle().len()..];
+        // Floats are written in more than one way; they are compared after parsing.
+        value.starts_with(&text.quoted) || value.first().is_some_and(|first| b"-0123456789tf".contains(first))
+    })
+}
+
+/// A text prepared for [`may_equal`].
+pub(crate) struct EqualText {
+    quoted: Vec<u8>,
+}
+
+impl EqualText {
+    pub(crate) fn new(text: &str) -> Self {
+        let mut quoted = Vec::with_capacity(text.len() + 2);
+        write_text(text, &mut quoted);
+        Self { quoted }
+    }
+}
+
 /// A key prepared for [`find`].
 pub(crate) struct Key<'a> {
     name: &'a str,
@@ -313,6 +337,9 @@ pub(crate) mod tests {
             let text = json(&attributes);
             for key in attributes.iter().map(|a| a.key.as_ref()).chain([other.as_str()]) {
                 let wanted = attributes.iter().find(|a| a.key == key).map(|a| a.value.clone());
+                if let Some(Value::Str(text_value)) = &wanted {
+                    prop_assert!(may_equal(&text, &Key::new(key), &EqualText::new(text_value)));
+                }
                 prop_assert_eq!(find(&text, &Key::new(key)), wanted);
             }
         }

@@ -193,8 +193,17 @@ fn operand(scalar: &Scalar) -> ArrowScalar<ArrayRef> {
 
 fn evaluate_attribute(column: &StringViewArray, key: &str, predicate: &Predicate) -> BooleanArray {
     let key = attribute_json::Key::new(key);
+    let equal = match predicate {
+        Predicate::Eq(Scalar::Text(text)) => Some(attribute_json::EqualText::new(text)),
+        _ => None,
+    };
     let mut matched = BooleanBuilder::with_capacity(column.len());
     for json in column {
+        let hopeless = |json: &&str| equal.as_ref().is_some_and(|text| !attribute_json::may_equal(json, &key, text));
+        if json.as_ref().is_some_and(hopeless) {
+            matched.append_value(false);
+            continue;
+        }
         let value = json.and_then(|json| attribute_json::find(json, &key));
         matched.append_value(match (&value, predicate) {
             (None, Predicate::IsNull) => true,

@@ -19,6 +19,9 @@ use tripod_bench::Spans;
 use tripod_model::Value;
 use tripod_storage::{Matcher, Signal, read_attributes, write_attributes};
 
+/// Brings a batch into the form that is measured.
+type Convert = fn(&RecordBatch) -> anyhow::Result<RecordBatch>;
+
 const ROWS: usize = 1_000_000;
 const BATCH: usize = 8192;
 const RUNS: usize = 5;
@@ -32,7 +35,7 @@ fn main() -> anyhow::Result<()> {
     println!("{rows} spans, made and built in {built:.2} s\n");
     println!("| form | rows/s written | bytes a row | promoted key, ms | unpromoted key, ms | hits |");
     println!("|---|---|---|---|---|---|");
-    let forms: [(&str, fn(&RecordBatch) -> anyhow::Result<RecordBatch>); 4] = [
+    let forms: [(&str, Convert); 4] = [
         ("promoted columns + JSON text", |rows| Ok(rows.clone())),
         ("promoted columns + map<text, text>", as_map),
         ("JSON text only", unpromoted),
@@ -46,12 +49,7 @@ fn main() -> anyhow::Result<()> {
     Ok(())
 }
 
-fn measure(
-    name: &str,
-    batches: &[RecordBatch],
-    convert: fn(&RecordBatch) -> anyhow::Result<RecordBatch>,
-    level: i32,
-) -> anyhow::Result<()> {
+fn measure(name: &str, batches: &[RecordBatch], convert: Convert, level: i32) -> anyhow::Result<()> {
     let rows = batches.iter().map(RecordBatch::num_rows).sum::<usize>();
     let batches = batches.iter().map(convert).collect::<anyhow::Result<Vec<_>>>()?;
     let schema = batches[0].schema();

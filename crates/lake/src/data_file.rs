@@ -22,8 +22,9 @@ use crate::columns::{DATE, file_schema, to_file_form};
 use crate::hot::widen;
 use crate::order::{DayRows, sort_columns};
 
-/// Rows of a row group: large enough for good compression, small enough that a trace's row group decodes quickly.
-const ROW_GROUP_ROWS: usize = 128 * 1024;
+/// Rows of a row group. A trace's spans lie in the row groups of its services, and the id column of each is decoded to
+/// find them: the smaller the group, the sooner. Much smaller groups would cost space for their footers.
+const ROW_GROUP_ROWS: usize = 32 * 1024;
 /// Rows that are gathered and encoded at once.
 const CHUNK_ROWS: usize = 8 * 1024;
 
@@ -205,7 +206,8 @@ fn properties(signal: Signal) -> Result<WriterProperties, LakeError> {
             // Statistics of random ids say nothing; a bloom filter says nearly all.
             builder = builder
                 .set_column_bloom_filter_enabled(path(column.name), true)
-                .set_column_bloom_filter_fpp(path(column.name), 0.01);
+                .set_column_bloom_filter_fpp(path(column.name), 0.01)
+                .set_column_bloom_filter_max_ndv(path(column.name), ROW_GROUP_ROWS as u64);
         }
         if is_identifier(column.name, column.kind) || column.kind == Kind::SpanId {
             // Nearly every value is new: a dictionary would be built only to be given up.

@@ -37,7 +37,7 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
         bail!("the fuzz targets do not build");
     }
     let mut targets: Vec<String> = std::fs::read_dir(fuzz.join("fuzz_targets"))?
-        .filter_map(|entry| Some(entry.ok()?.path().file_stem()?.to_str()?.to_owned()))
+        .filter_map(|entry| Some(entry.ok()?.file_name().to_str()?.strip_suffix(".rs")?.to_owned()))
         .filter(|name| args.target.as_ref().is_none_or(|wanted| wanted == name))
         .collect();
     targets.sort();

@@ -25,6 +25,8 @@ use crate::order::{DayRows, sort_columns};
 /// Rows of a row group. A trace's spans lie in the row groups of its services, and the id column of each is decoded to
 /// find them: the smaller the group, the sooner. Much smaller groups would cost space for their footers.
 const ROW_GROUP_ROWS: usize = 32 * 1024;
+/// Rows of a page, which is the least that is decompressed to read one row.
+const PAGE_ROWS: usize = 4 * 1024;
 /// Rows that are gathered and encoded at once.
 const CHUNK_ROWS: usize = 8 * 1024;
 
@@ -196,6 +198,7 @@ fn properties(signal: Signal) -> Result<WriterProperties, LakeError> {
         .set_created_by(concat!("tripod ", env!("CARGO_PKG_VERSION")).to_owned())
         .set_compression(Compression::ZSTD(ZstdLevel::try_new(1)?))
         .set_max_row_group_row_count(Some(ROW_GROUP_ROWS))
+        .set_data_page_row_count_limit(PAGE_ROWS)
         .set_statistics_enabled(EnabledStatistics::Chunk);
     let path = |name: &str| ColumnPath::from(name);
     for name in sort_columns(signal).iter().chain([&signal.time_column()]) {

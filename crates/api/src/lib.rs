@@ -8,7 +8,6 @@
 pub mod bearer;
 pub mod health;
 pub mod jaeger;
-mod json_text;
 pub mod self_metrics;
 pub mod sql;
 #[cfg(test)]

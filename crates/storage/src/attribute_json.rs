@@ -89,7 +89,7 @@ pub fn write_value(value: &Value<'_>, out: &mut Vec<u8>) {
 }
 
 /// Appends a JSON string, quotes included.
-pub(crate) fn write_text(text: &str, out: &mut Vec<u8>) {
+pub fn write_text(text: &str, out: &mut Vec<u8>) {
     out.push(b'"');
     escape(text, out);
     out.push(b'"');
@@ -110,7 +110,11 @@ fn escape(text: &str, out: &mut Vec<u8>) {
             b'\n' => out.extend_from_slice(b"\\n"),
             b'\r' => out.extend_from_slice(b"\\r"),
             b'\t' => out.extend_from_slice(b"\\t"),
-            _ => out.extend_from_slice(format!("\\u{byte:04x}").as_bytes()),
+            control => {
+                out.extend_from_slice(b"\\u00");
+                out.push(b"0123456789abcdef"[usize::from(control >> 4)]);
+                out.push(b"0123456789abcdef"[usize::from(control & 15)]);
+            }
         }
     }
     out.extend_from_slice(&bytes[copied..]);
@@ -148,8 +152,8 @@ pub(crate) fn may_equal(json: &str, key: &Key<'_>, text: &EqualText) -> bool {
     let bytes = json.as_bytes();
     key.finder.find_iter(bytes).any(|place| {
         let value = &bytes[place + key.finder.needle().len()..];
-        // Floats are written in more than one way; they are compared after parsing.
-        value.starts_with(&text.quoted) || value.first().is_some_and(|first| b"-0123456789tf".contains(first))
+        // Floats are written in more than one way, those that are not finite as an object; they are compared after parsing.
+        value.starts_with(&text.quoted) || value.first().is_some_and(|first| b"-0123456789tf{".contains(first))
     })
 }
 

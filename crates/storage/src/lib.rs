@@ -25,7 +25,7 @@ use std::fmt::Debug;
 use arrow::record_batch::RecordBatch;
 use async_trait::async_trait;
 
-pub use attribute_json::{read_attributes, read_value, write_attributes, write_value};
+pub use attribute_json::{read_attributes, read_value, write_attributes, write_text, write_value};
 pub use column::null_column;
 pub use error::{AppendError, SelectError};
 pub use matcher::{Matcher, Predicate, Scalar};

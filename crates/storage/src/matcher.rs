@@ -275,3 +275,29 @@ pub fn evaluate_all(
         _ => prep_null_mask_filter(&matched),
     }))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn text_equals_the_text_of_any_plain_attribute() {
+        let json = [
+            r#"{"k":"NaN"}"#,
+            r#"{"k":{"$double":"NaN"}}"#,
+            r#"{"k":5}"#,
+            r#"{"k":5.0}"#,
+            r#"{"k":true}"#,
+            r#"{"other":{"k":"NaN"}}"#,
+        ];
+        let column = StringViewArray::from(json.to_vec());
+        let matched = |text: &str| {
+            let matched = evaluate_attribute(&column, "k", &Predicate::Eq(text.into()));
+            (0..json.len()).filter(|row| matched.value(*row)).collect::<Vec<_>>()
+        };
+        assert_eq!(matched("NaN"), [0, 1]);
+        assert_eq!(matched("5"), [2, 3]);
+        assert_eq!(matched("true"), [4]);
+        assert_eq!(matched("false"), [0; 0]);
+    }
+}

@@ -317,5 +317,5 @@ fn write_integer(value: i128, out: &mut Vec<u8>) {
 }
 
 fn write_text(text: &str, out: &mut Vec<u8>) {
-    crate::json_text::write(text, out);
+    tripod_storage::write_text(text, out);
 }

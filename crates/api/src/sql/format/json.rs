@@ -5,16 +5,16 @@ use arrow::datatypes::Schema;
 use arrow::error::ArrowError;
 
 use super::value::{Nullable, type_name};
-use crate::json_text;
+use tripod_storage::write_text;
 
 /// `{"columns":[…],"rows":[`.
 pub(super) fn head(schema: &Schema) -> Vec<u8> {
     let mut out = b"{\"columns\":[".to_vec();
     for (index, field) in schema.fields().iter().enumerate() {
         out.extend_from_slice(if index > 0 { b",{\"name\":" } else { b"{\"name\":" });
-        json_text::write(field.name(), &mut out);
+        write_text(field.name(), &mut out);
         out.extend_from_slice(b",\"type\":");
-        json_text::write(&type_name(field), &mut out);
+        write_text(&type_name(field), &mut out);
         out.push(b'}');
     }
     out.extend_from_slice(b"],\"rows\":[");
@@ -56,7 +56,7 @@ impl LineWriter {
     pub(super) fn new(schema: &Schema) -> Self {
         let prefix = |(index, field): (usize, &std::sync::Arc<arrow::datatypes::Field>)| {
             let mut prefix = vec![if index == 0 { b'{' } else { b',' }];
-            json_text::write(field.name(), &mut prefix);
+            write_text(field.name(), &mut prefix);
             prefix.push(b':');
             prefix
         };

@@ -12,7 +12,7 @@ use arrow::datatypes::{
 use arrow::error::ArrowError;
 use arrow::util::display::{ArrayFormatter, FormatOptions};
 
-use crate::json_text;
+use tripod_storage::write_text;
 
 /// The name of a column's type in answers.
 pub(super) fn type_name(field: &Field) -> String {
@@ -210,8 +210,8 @@ impl<'a> ValueWriter<'a> {
                 true => out.extend_from_slice(zmij::Buffer::new().format_finite(values[row]).as_bytes()),
                 false => write_double(values[row].into(), out),
             },
-            Self::TextView(array) => json_text::write(array.value(row), out),
-            Self::Text(array) => json_text::write(array.value(row), out),
+            Self::TextView(array) => write_text(array.value(row), out),
+            Self::Text(array) => write_text(array.value(row), out),
             Self::Json(text) => match text.as_ref() {
                 Self::TextView(array) => out.extend_from_slice(array.value(row).as_bytes()),
                 Self::Text(array) => out.extend_from_slice(array.value(row).as_bytes()),
@@ -240,7 +240,7 @@ impl<'a> ValueWriter<'a> {
                     if index > 0 {
                         out.push(b',');
                     }
-                    json_text::write(name, out);
+                    write_text(name, out);
                     out.push(b':');
                     member.write(row, out)?;
                 }
@@ -256,7 +256,7 @@ impl<'a> ValueWriter<'a> {
                     }
                     key.clear();
                     keys.write_plain(entry, &mut key)?;
-                    json_text::write(&String::from_utf8_lossy(&key), out);
+                    write_text(&String::from_utf8_lossy(&key), out);
                     out.push(b':');
                     values.write(entry, out)?;
                 }
@@ -267,7 +267,7 @@ impl<'a> ValueWriter<'a> {
             Self::Printed(formatter, false) => {
                 let mut text = Vec::new();
                 print(formatter, row, &mut text)?;
-                json_text::write(&String::from_utf8_lossy(&text), out);
+                write_text(&String::from_utf8_lossy(&text), out);
             }
         }
         Ok(())

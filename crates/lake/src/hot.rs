@@ -13,8 +13,9 @@ use tripod_storage::{Signal, null_column};
 
 use crate::data_file::{DataFile, Files};
 
-/// Batches below this many rows are merged, so that a query over many small requests does not pay for each.
-const SMALL_ROWS: usize = 2 * 1024;
+/// Batches below this many rows are merged, so that a query over many small requests does not pay for each. Merging copies:
+/// what an SDK sends at a time by default, 512 rows, is left as it is.
+const SMALL_ROWS: usize = 256;
 /// Rows of a merged batch.
 const MERGED_ROWS: usize = 16 * 1024;
 /// How many small batches are let gather before they are merged.

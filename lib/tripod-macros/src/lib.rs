@@ -1,0 +1,1 @@
+//! The attribute macro of the `tripod` crate; use it as `tripod::traced`.

@@ -1,0 +1,1 @@
+//! The tower layer for servers and the middleware for clients.

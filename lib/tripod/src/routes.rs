@@ -1,0 +1,1 @@
+//! The routes of `/metrics` and `/health`.

@@ -1,0 +1,1 @@
+//! Settings from the environment and from code; all mistakes are reported at once.

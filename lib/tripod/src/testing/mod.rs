@@ -1,0 +1,1 @@
+//! In-memory sinks and assertions for tests.

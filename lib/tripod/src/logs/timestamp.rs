@@ -25,6 +25,20 @@ pub(crate) fn civil_date(days: u64) -> (u64, u64, u64) {
     (year_of_era + era * 400 + u64::from(month <= 2), month, day)
 }
 
+/// The day counted from 1970-01-01 of a date from then on: the reverse of [`civil_date`]. Nothing for dates that are none.
+pub(crate) fn from_civil(year: u64, month: u64, day: u64) -> Option<u64> {
+    if !(1970..=9999).contains(&year) || !(1..=12).contains(&month) || !(1..=31).contains(&day) {
+        return None;
+    }
+    let shifted_year = if month <= 2 { year - 1 } else { year };
+    let year_of_era = shifted_year % 400;
+    let day_of_year = (153 * (if month > 2 { month - 3 } else { month + 9 }) + 2) / 5 + day - 1;
+    let day_of_era = year_of_era * 365 + year_of_era / 4 - year_of_era / 100 + day_of_year;
+    let days = (shifted_year / 400 * 146_097 + day_of_era).checked_sub(719_468)?;
+    // 30 February is no date: it does not come back.
+    (civil_date(days) == (year, month, day)).then_some(days)
+}
+
 /// The first 19 characters, `2026-01-16T10:30:45`, of a time in seconds since the Unix epoch.
 pub(crate) fn seconds_text(seconds: u64) -> [u8; 19] {
     let (year, month, day) = civil_date(seconds / 86_400);
@@ -76,7 +90,21 @@ mod tests {
 
     use super::*;
 
+    #[test]
+    fn what_is_no_date_is_refused() {
+        assert_eq!(from_civil(2026, 2, 29), None);
+        assert_eq!(from_civil(2024, 2, 29), Some(19_782));
+        assert_eq!(from_civil(1969, 12, 31), None);
+        assert_eq!(from_civil(2026, 13, 1), None);
+    }
+
     proptest! {
+        #[test]
+        fn days_come_back(days in 0..2_900_000_u64) {
+            let (year, month, day) = civil_date(days);
+            prop_assert_eq!(from_civil(year, month, day), Some(days));
+        }
+
         #[test]
         fn it_is_what_chrono_writes(nanos in 0..i64::MAX as u64) {
             let expected = DateTime::from_timestamp_nanos(nanos as i64).to_rfc3339_opts(SecondsFormat::Micros, true);

@@ -3,9 +3,9 @@
 use std::fmt::Write;
 
 /// Members that are kept at most (W3C Baggage, section 3.3.2).
-pub const MAX_MEMBERS: usize = 64;
+pub(super) const MAX_MEMBERS: usize = 64;
 /// Bytes of the header that are kept at most.
-pub const MAX_BYTES: usize = 8192;
+pub(super) const MAX_BYTES: usize = 8192;
 
 /// Names with values, in the order in which they were set.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

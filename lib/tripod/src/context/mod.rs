@@ -16,6 +16,7 @@ pub(crate) mod random;
 mod scope;
 
 pub use baggage::Baggage;
+pub(crate) use baggage::decode_percent;
 pub use ids::{SpanContext, SpanId, TraceFlags, TraceId, TraceState};
 pub use scope::{Entered, Scope, bind, bound, carry, carry_fn, current, current_span, unbind};
 pub(crate) use scope::{is_silent, parent_over, silence};

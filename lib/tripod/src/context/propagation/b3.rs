@@ -54,7 +54,8 @@ mod tests {
 
     #[test]
     fn reads_the_forms_of_the_b3_specification() {
-        let read = |headers: &[(&str, &str)]| extract(headers).map(|span| (span.trace_id.to_string(), span.is_sampled()));
+        let read =
+            |headers: &[(&str, &str)]| extract(headers).map(|span| (span.trace_id.to_string(), span.is_sampled()));
         let long = "80f198ee56343ba864fe8b2a57d3eff7";
         let id = Some((long.to_owned(), true));
         assert_eq!(read(&[("b3", &format!("{long}-e457b5a2e4d86bd1-1-05e3ac9a4f6e3b90"))]), id);

@@ -25,8 +25,7 @@ pub(super) fn extract(headers: &(impl Headers + ?Sized)) -> Option<SpanContext> 
     Some(SpanContext {
         trace_id: TraceId::parse(&format!("{trace:0>32}"))?,
         span_id: SpanId::parse(&format!("{span:0>16}"))?,
-        flags: TraceFlags::default()
-            .with_sampled(u8::from_str_radix(flags, 16).ok()? & (SAMPLED | DEBUG) != 0),
+        flags: TraceFlags::default().with_sampled(u8::from_str_radix(flags, 16).ok()? & (SAMPLED | DEBUG) != 0),
         state: TraceState::default(),
     })
 }

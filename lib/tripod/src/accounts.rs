@@ -27,11 +27,13 @@ pub enum Reason {
     Io,
     /// It could not be encoded.
     Encoding,
+    /// A processor of the application decided so.
+    Processor,
 }
 
 impl Reason {
     /// All reasons, in the order of the counters.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 9] = [
         Self::QueueFull,
         Self::TooLarge,
         Self::Refused,
@@ -40,6 +42,7 @@ impl Reason {
         Self::Closed,
         Self::Io,
         Self::Encoding,
+        Self::Processor,
     ];
 
     /// The value of the label `reason`.
@@ -53,6 +56,7 @@ impl Reason {
             Self::Closed => "closed",
             Self::Io => "io",
             Self::Encoding => "encoding",
+            Self::Processor => "processor",
         }
     }
 }

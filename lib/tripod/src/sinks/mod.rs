@@ -4,6 +4,12 @@ use std::time::Instant;
 
 use crate::logs::LogEvent;
 
+pub mod file;
+mod stdout;
+mod writer;
+
+pub use stdout::WriteSink;
+
 /// Takes log events. Events come redacted and with their context.
 pub trait Sink: Send + Sync + 'static {
     /// Takes one event. Never blocks and never fails: what cannot be kept is counted in the sink's

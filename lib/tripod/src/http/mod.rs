@@ -18,6 +18,7 @@
 //! the exception: they last as long as somebody listens, so their latency is the time to the response's head.
 
 mod body;
+#[cfg(feature = "reqwest")]
 pub mod client;
 mod exchange;
 mod ids;

@@ -31,3 +31,5 @@ pub mod genai;
 pub mod http;
 #[cfg(feature = "http")]
 mod routes;
+#[cfg(feature = "http")]
+pub use routes::routes;

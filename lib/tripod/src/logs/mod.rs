@@ -4,7 +4,7 @@ mod console;
 mod error_report;
 mod event;
 mod format;
-mod json;
+pub(crate) mod json;
 mod level;
 mod levels;
 mod pipeline;

@@ -6,16 +6,20 @@ use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 use super::family::{Instrument, InstrumentOptions};
 use super::snapshot::{Kind, SeriesValue};
+use super::stripe::{self, STRIPES};
 
 /// A bound counter. Cloning is cheap and shares the series.
 ///
-/// Whole and fractional additions are kept apart, so that [`inc`](Self::inc) is one atomic addition instead of a
-/// compare-and-swap loop over a floating point number.
+/// Whole and fractional additions are kept apart, so that [`inc`](Self::inc) is an addition to the thread's own stripe
+/// instead of a compare-and-swap loop over a floating point number.
 #[derive(Clone)]
 pub struct Counter(Arc<Cell>);
 
 struct Cell {
-    whole: AtomicU64,
+    /// Each written by the one thread that owns the stripe.
+    stripes: [AtomicU64; STRIPES],
+    /// Written by all other threads.
+    shared: AtomicU64,
     /// The bits of an `f64`.
     fraction: AtomicU64,
     refused: AtomicU64,
@@ -25,13 +29,18 @@ impl Counter {
     /// Adds one.
     #[inline]
     pub fn inc(&self) {
-        self.0.whole.fetch_add(1, Relaxed);
+        self.add(1);
     }
 
     /// Adds a whole number.
     #[inline]
     pub fn add(&self, count: u64) {
-        self.0.whole.fetch_add(count, Relaxed);
+        match stripe::of_this_thread().and_then(|stripe| self.0.stripes.get(stripe)) {
+            Some(stripe) => stripe.store(stripe.load(Relaxed).wrapping_add(count), Relaxed),
+            None => {
+                self.0.shared.fetch_add(count, Relaxed);
+            }
+        }
     }
 
     /// Adds any amount, such as seconds or money. Negative and non-finite amounts are refused and counted in
@@ -46,7 +55,9 @@ impl Counter {
 
     /// What it stands at.
     pub fn value(&self) -> f64 {
-        self.0.whole.load(Relaxed) as f64 + f64::from_bits(self.0.fraction.load(Relaxed))
+        let stripes = self.0.stripes.iter().fold(0u64, |sum, stripe| sum.wrapping_add(stripe.load(Relaxed)));
+        let whole = stripes.wrapping_add(self.0.shared.load(Relaxed));
+        whole as f64 + f64::from_bits(self.0.fraction.load(Relaxed))
     }
 }
 
@@ -66,8 +77,12 @@ impl Instrument for Counter {
     const KIND: Kind = Kind::Counter;
 
     fn new(_options: &InstrumentOptions) -> Self {
-        let zero = || AtomicU64::new(0);
-        Self(Arc::new(Cell { whole: zero(), fraction: AtomicU64::new(0f64.to_bits()), refused: zero() }))
+        Self(Arc::new(Cell {
+            stripes: Default::default(),
+            shared: AtomicU64::new(0),
+            fraction: AtomicU64::new(0f64.to_bits()),
+            refused: AtomicU64::new(0),
+        }))
     }
 
     fn observe(&self) -> SeriesValue {

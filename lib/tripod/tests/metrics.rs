@@ -215,7 +215,12 @@ fn updates_from_many_threads_all_count() {
 }
 
 fn sampled() -> Option<SpanContext> {
-    Some(SpanContext { trace_id: TraceId([0xab; 16]), span_id: SpanId([0xcd; 8]), flags: TraceFlags(1) })
+    Some(SpanContext {
+        trace_id: TraceId([0xab; 16]),
+        span_id: SpanId([0xcd; 8]),
+        flags: TraceFlags(1),
+        ..Default::default()
+    })
 }
 
 #[test]

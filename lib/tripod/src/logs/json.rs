@@ -352,8 +352,12 @@ mod tests {
             causes: vec!["disk".to_owned(), "full".to_owned()],
             backtrace: Some("0: main".to_owned()),
         }));
-        event.span =
-            Some(SpanContext { trace_id: TraceId([1; 16]), span_id: SpanId([2; 8]), flags: TraceFlags::default() });
+        event.span = Some(SpanContext {
+            trace_id: TraceId([1; 16]),
+            span_id: SpanId([2; 8]),
+            flags: TraceFlags::default(),
+            ..Default::default()
+        });
         let parsed: serde_json::Value = serde_json::from_str(&line(&JsonFormat::default(), &event)).unwrap();
         assert_eq!(parsed["count"], u64::MAX);
         assert_eq!(parsed["delta"], -3);

@@ -14,6 +14,7 @@ use tokio::sync::watch;
 
 use crate::accounts::Account;
 
+pub mod http;
 mod queue;
 mod worker;
 

@@ -77,7 +77,9 @@ impl Marks {
                 separator |= u8::from(*byte == b':') | u8::from(*byte == b'=') | u8::from(*byte == b'%');
                 space |= u8::from(*byte == b' ');
                 digits += u8::from(byte.is_ascii_digit());
-                id &= u8::from(byte.is_ascii_digit()) | u8::from((*byte | 0x20).wrapping_sub(b'a') < 6) | u8::from(*byte == b'-');
+                id &= u8::from(byte.is_ascii_digit())
+                    | u8::from((*byte | 0x20).wrapping_sub(b'a') < 6)
+                    | u8::from(*byte == b'-');
             }
             marks.at |= at != 0;
             marks.separator |= separator != 0;

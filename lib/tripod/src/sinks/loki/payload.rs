@@ -22,7 +22,8 @@ pub(super) struct Line {
 impl Line {
     /// Memory, in bytes, about.
     pub(super) fn size(&self) -> usize {
-        let pairs = |pairs: &[(String, String)]| pairs.iter().map(|(name, value)| name.len() + value.len() + 48).sum::<usize>();
+        let pairs =
+            |pairs: &[(String, String)]| pairs.iter().map(|(name, value)| name.len() + value.len() + 48).sum::<usize>();
         size_of::<Self>() + self.text.len() + pairs(&self.labels) + pairs(&self.metadata)
     }
 }
@@ -271,10 +272,7 @@ pub(super) mod tests {
         only.metadata.push(("trace_id".to_owned(), "abc".to_owned()));
         let request = PushRequest::decode(Streams::new(&constant(), vec![only]).protobuf().as_slice()).unwrap();
         let stream = &request.streams[0];
-        assert_eq!(
-            stream.labels,
-            r#"{environment="a \"b\"\n", job_type="research", level="warning", service="api"}"#
-        );
+        assert_eq!(stream.labels, r#"{environment="a \"b\"\n", job_type="research", level="warning", service="api"}"#);
         let entry = &stream.entries[0];
         assert_eq!(entry.timestamp, Some(Timestamp { seconds: 1_768_559_445, nanos: 123_456_789 }));
         assert_eq!(entry.line, "text");

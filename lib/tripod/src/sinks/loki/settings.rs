@@ -1,6 +1,7 @@
 use std::fmt;
 
 use crate::network::QueueOptions;
+use crate::network::http::Tls;
 
 /// How lines travel to Loki.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -24,6 +25,7 @@ pub struct LokiSettings {
     pub(super) encoding: Encoding,
     pub(super) tenant: Option<http::HeaderValue>,
     pub(super) authorization: Option<http::HeaderValue>,
+    pub(super) tls: Tls,
     pub(super) queue: QueueOptions,
 }
 
@@ -80,6 +82,7 @@ impl LokiSettings {
             encoding: Encoding::default(),
             tenant: None,
             authorization,
+            tls: Tls::default(),
             queue: QueueOptions::default(),
         })
     }
@@ -139,6 +142,12 @@ impl LokiSettings {
         value.set_sensitive(true);
         self.authorization = Some(value);
         Ok(self)
+    }
+
+    /// What Loki is trusted by, if not by the certificates of the system.
+    pub fn tls(mut self, tls: Tls) -> Self {
+        self.tls = tls;
+        self
     }
 
     /// Bytes that wait, batches and pauses.
@@ -225,6 +234,9 @@ mod tests {
 
     #[test]
     fn base64_of_every_length() {
-        assert_eq!(["", "f", "fo", "foo", "foob"].map(|text| base64(text.as_bytes())), ["", "Zg==", "Zm8=", "Zm9v", "Zm9vYg=="]);
+        assert_eq!(
+            ["", "f", "fo", "foo", "foob"].map(|text| base64(text.as_bytes())),
+            ["", "Zg==", "Zm8=", "Zm9v", "Zm9vYg=="]
+        );
     }
 }

@@ -50,6 +50,11 @@ impl SentrySink {
         Ok(Self { client, transport, breadcrumbs, settings })
     }
 
+    /// The client, for hubs of the `sentry` crate.
+    pub fn client(&self) -> Arc<Client> {
+        self.client.clone()
+    }
+
     /// Whether the line reports an answer with a status code that counts as failed.
     fn is_failed_answer(&self, line: &LogEvent) -> bool {
         let status = line.fields.iter().find_map(|(name, value)| match (name.as_ref(), value) {

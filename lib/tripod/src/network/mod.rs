@@ -16,6 +16,8 @@ use crate::accounts::Account;
 
 pub mod http;
 mod queue;
+#[cfg(test)]
+pub(crate) mod stand_in;
 mod worker;
 
 pub use queue::Queue;

@@ -107,3 +107,6 @@ impl Sink for LokiSink {
         self.queue.flush(deadline)
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -32,11 +32,11 @@ pub async fn drive(address: SocketAddr, per_second: f64) {
 }
 
 async fn one(client: &reqwest::Client, base: &str) -> reqwest::Result<()> {
-    let text = COMMANDS[fastrand::usize(..COMMANDS.len())];
-    let body = json!({"text": text, "session_id": format!("driver-{}", fastrand::u8(..8))});
+    let text = COMMANDS[rand::random_range(..COMMANDS.len())];
+    let body = json!({"text": text, "session_id": format!("driver-{}", rand::random_range(..8u8))});
     let reply: Value = client.post(format!("{base}/command")).json(&body).send().await?.json().await?;
     let Some(job) = reply["job_id"].as_str() else { return Ok(()) };
-    match fastrand::u8(..10) {
+    match rand::random_range(..10u8) {
         0 => client.delete(format!("{base}/jobs/{job}")).send().await?,
         1 => client.get(format!("{base}/jobs")).send().await?,
         _ => client.get(format!("{base}/jobs/{job}")).send().await?,

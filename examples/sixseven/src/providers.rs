@@ -66,7 +66,7 @@ impl Providers {
         if behaviour.latency_ms > 0 {
             tokio::time::sleep(Duration::from_millis(behaviour.latency_ms)).await;
         }
-        if fastrand::f64() < behaviour.error_rate {
+        if rand::random::<f64>() < behaviour.error_rate {
             let error = json!({"error": "the provider has a bad day"});
             return Err((StatusCode::INTERNAL_SERVER_ERROR, Json(error)).into_response());
         }
@@ -103,7 +103,7 @@ async fn create_image(State(providers): State<Providers>, Json(body): Json<Value
     if body["prompt"].as_str().unwrap_or_default().is_empty() {
         return (StatusCode::BAD_REQUEST, Json(json!({"error": "give a prompt"}))).into_response();
     }
-    if fastrand::f64() < behaviour.async_share {
+    if rand::random::<f64>() < behaviour.async_share {
         let id = providers.add(url);
         return (StatusCode::ACCEPTED, Json(json!({"task_id": id, "status": "queued"}))).into_response();
     }

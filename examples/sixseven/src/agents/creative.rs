@@ -53,7 +53,8 @@ async fn work(
     let task_id = answer.task_id.ok_or(AgentError::Incomplete("freepik"))?;
     info!(task_id, "creative_async");
     job.progress(50, "The provider has promised an image");
-    let span = observer.trace_span("poll_freepik_image", [("job.id", job.id().to_owned()), ("task.id", task_id.clone())]);
+    let span =
+        observer.trace_span("poll_freepik_image", [("job.id", job.id().to_owned()), ("task.id", task_id.clone())]);
     let poll = async {
         loop {
             let answer = providers.poll_image(&task_id).await?;

@@ -9,6 +9,7 @@
 
 pub mod accounts;
 pub mod context;
+pub mod external;
 pub mod field;
 pub mod health;
 pub mod jobs;

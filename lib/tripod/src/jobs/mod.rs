@@ -1,1 +1,5 @@
-//! Observing background jobs.
+//! Background jobs and who watches them.
+
+/// Watches jobs.
+#[derive(Clone, Debug)]
+pub struct JobObserver {}

@@ -14,7 +14,10 @@ use tokio::sync::watch;
 
 use crate::accounts::Account;
 
+pub mod http;
 mod queue;
+#[cfg(test)]
+pub(crate) mod stand_in;
 mod worker;
 
 pub use queue::Queue;

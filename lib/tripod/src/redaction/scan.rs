@@ -62,6 +62,8 @@ struct Marks {
     separator: bool,
     space: bool,
     digits: usize,
+    /// Something else than hexadecimal digits and `-`: ids have only these.
+    letter: bool,
 }
 
 impl Marks {
@@ -69,17 +71,21 @@ impl Marks {
         let mut marks = Self::default();
         // Chunks with byte-wide sums are what the compiler turns into vector instructions; 32 fits into a byte's sum.
         for chunk in text.as_bytes().chunks(32) {
-            let (mut at, mut separator, mut space, mut digits) = (0_u8, 0_u8, 0_u8, 0_u8);
+            let (mut at, mut separator, mut space, mut digits, mut id) = (0_u8, 0_u8, 0_u8, 0_u8, 1_u8);
             for byte in chunk {
                 at |= u8::from(*byte == b'@');
                 separator |= u8::from(*byte == b':') | u8::from(*byte == b'=') | u8::from(*byte == b'%');
                 space |= u8::from(*byte == b' ');
                 digits += u8::from(byte.is_ascii_digit());
+                id &= u8::from(byte.is_ascii_digit())
+                    | u8::from((*byte | 0x20).wrapping_sub(b'a') < 6)
+                    | u8::from(*byte == b'-');
             }
             marks.at |= at != 0;
             marks.separator |= separator != 0;
             marks.space |= space != 0;
             marks.digits += usize::from(digits);
+            marks.letter |= id == 0;
         }
         marks
     }
@@ -124,7 +130,7 @@ impl Scanner {
     pub(super) fn redact<'a>(&self, text: &'a str, keys: &Keys, replacer: &Replacer) -> Cow<'a, str> {
         let marks = Marks::of(text);
         let mut found = Vec::new();
-        if marks.separator || marks.space || text.len() >= SHORT {
+        if marks.separator || marks.space || (marks.letter && text.len() >= SHORT) {
             self.triggered(text, keys, &mut found);
         }
         if marks.at
@@ -171,6 +177,10 @@ impl Scanner {
 
     fn triggered(&self, text: &str, keys: &Keys, found: &mut Vec<Finding>) {
         let Some(automaton) = &self.automaton else { return };
+        // Most text holds nothing, and to see only that is twice as fast.
+        if !automaton.is_match(text) {
+            return;
+        }
         // Values end up in one finding however many keys they hold; what lies before `done` has been looked at.
         let mut done = 0;
         for hit in automaton.find_overlapping_iter(text) {

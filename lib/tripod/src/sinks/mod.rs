@@ -5,6 +5,7 @@ use std::time::Instant;
 use crate::logs::LogEvent;
 
 pub mod file;
+pub mod loki;
 mod stdout;
 mod writer;
 

@@ -39,6 +39,36 @@ impl Value {
     }
 }
 
+impl Value {
+    /// Memory that it takes, in bytes, about.
+    pub fn size(&self) -> usize {
+        let inside = match self {
+            Self::Text(text) => text.len(),
+            Self::List(values) => values.iter().map(Self::size).sum(),
+            Self::Map(fields) => fields.iter().map(|(name, value)| name.len() + value.size()).sum(),
+            _ => 0,
+        };
+        size_of::<(Name, Self)>() + inside
+    }
+
+    /// Shortens text to so many characters, in lists too.
+    pub fn truncate(&mut self, characters: usize) {
+        match self {
+            // No text is longer in characters than in bytes.
+            Self::Text(text) if text.len() > characters => {
+                if let Some((at, _)) = text.char_indices().nth(characters) {
+                    match text {
+                        Cow::Borrowed(borrowed) => *borrowed = &borrowed[..at],
+                        Cow::Owned(owned) => owned.truncate(at),
+                    }
+                }
+            }
+            Self::List(values) => values.iter_mut().for_each(|value| value.truncate(characters)),
+            _ => {}
+        }
+    }
+}
+
 impl From<bool> for Value {
     fn from(value: bool) -> Self {
         Self::Bool(value)

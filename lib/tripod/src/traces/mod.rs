@@ -1,7 +1,17 @@
 //! Spans: what they are, which are kept, and their limits.
 
+mod limits;
+mod pipeline;
+pub mod sampler;
+mod tail;
+
+pub use limits::SpanLimits;
+pub use pipeline::{SpanPipeline, SpanSink};
+pub use tail::Keep;
+pub(crate) use tail::Tail;
+
 use crate::context::{SpanContext, SpanId};
-use crate::field::{Fields, Name};
+use crate::field::{Fields, Name, Value};
 
 /// Which side of a call a span is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
@@ -86,4 +96,32 @@ pub struct Link {
     pub context: SpanContext,
     /// Attributes of the link.
     pub attributes: Fields,
+}
+
+impl SpanData {
+    /// The value of an attribute.
+    pub fn get(&self, name: &str) -> Option<&Value> {
+        self.attributes.iter().find(|(attribute, _)| attribute == name).map(|(_, value)| value)
+    }
+
+    /// How long it took.
+    pub fn duration(&self) -> std::time::Duration {
+        std::time::Duration::from_nanos(self.end.saturating_sub(self.start))
+    }
+
+    /// Whether it failed.
+    pub fn is_error(&self) -> bool {
+        matches!(self.status, Status::Error(_))
+    }
+
+    /// Memory that it takes, in bytes, about. Queues that are bounded in bytes count with it.
+    pub fn size(&self) -> usize {
+        let events: usize = self.events.iter().map(|event| size_of::<SpanEvent>() + fields_size(&event.attributes)).sum();
+        let links: usize = self.links.iter().map(|link| size_of::<Link>() + fields_size(&link.attributes)).sum();
+        size_of::<Self>() + self.name.len() + fields_size(&self.attributes) + events + links
+    }
+}
+
+fn fields_size(fields: &Fields) -> usize {
+    fields.iter().map(|(name, value)| name.len() + value.size()).sum()
 }

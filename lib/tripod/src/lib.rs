@@ -20,6 +20,7 @@ pub mod network;
 pub mod redaction;
 pub mod settings;
 pub mod sinks;
+pub mod span;
 pub mod testing;
 pub mod traces;
 

@@ -49,12 +49,27 @@ struct Bound {
 }
 
 /// The span under which the next spans belong.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 pub struct Parent {
     /// Its ids.
     pub span: SpanContext,
     /// Whether it is in another process.
     pub remote: bool,
+    /// Where the spans of its trace wait, when it is of this process and not chosen by the sampler.
+    pub(crate) tail: Option<Arc<crate::traces::Tail>>,
+}
+
+impl Parent {
+    /// A span of another process.
+    pub fn remote(span: SpanContext) -> Self {
+        Self { span, remote: true, tail: None }
+    }
+}
+
+impl PartialEq for Parent {
+    fn eq(&self, other: &Self) -> bool {
+        self.span == other.span && self.remote == other.remote
+    }
 }
 
 impl Context {
@@ -139,7 +154,7 @@ impl Context {
     /// The context under a span of another process. Invalid ids leave it as it is.
     #[must_use]
     pub fn with_remote_parent(self, span: SpanContext) -> Self {
-        if span.is_valid() { self.with_parent(Some(Parent { span, remote: true })) } else { self }
+        if span.is_valid() { self.with_parent(Some(Parent::remote(span))) } else { self }
     }
 
     /// The context under a span, or under none: then the next span begins a trace.

@@ -6,8 +6,6 @@ use std::pin::Pin;
 use std::task::{Poll, ready};
 
 use pin_project_lite::pin_project;
-use tracing::Instrument;
-use tracing::instrument::Instrumented;
 
 use super::{Context, Parent, SpanContext};
 use crate::field::{Name, Value};
@@ -44,18 +42,20 @@ pub fn bound() -> Context {
 /// to whoever does the work and let them run it in [`Context::scope`].
 pub fn current() -> Context {
     let context = bound();
-    match current_span() {
-        Some(span) if context.parent().is_none_or(|parent| parent.span != span) => {
-            context.with_parent(Some(Parent { span, remote: false }))
-        }
+    match current_parent() {
+        Some(parent) if context.parent() != Some(&parent) => context.with_parent(Some(parent)),
         _ => context,
     }
 }
 
 /// The ids of the current span: the innermost `tracing` span, or the parent that the context came with.
 pub fn current_span() -> Option<SpanContext> {
-    let id = current_tracing_id();
-    parent_over(id).map(|parent| parent.span).or_else(crate::layer::current_span)
+    current_parent().map(|parent| parent.span)
+}
+
+/// The current span as a parent.
+fn current_parent() -> Option<Parent> {
+    parent_over(current_tracing_id()).or_else(crate::layer::current_parent)
 }
 
 /// Binds a field in the running task: every later line of the task has it.
@@ -97,7 +97,7 @@ pub(crate) fn is_silent() -> bool {
 impl Context {
     /// Runs a future in this context. What the future binds stays in it.
     pub fn scope<F: Future>(self, future: F) -> Scope<F> {
-        Scope { future: Some(future), slot: Slot { context: self, over: None }, begun: false }
+        Scope { future: Some(future), slot: Slot { context: self, over: None }, dispatch: None }
     }
 
     /// Runs a closure in this context.
@@ -137,7 +137,8 @@ pin_project! {
         #[pin]
         future: Option<F>,
         slot: Slot,
-        begun: bool,
+        // In tests, where each has a subscriber of its own, what is spawned goes on with that of its test.
+        dispatch: Option<tracing::Dispatch>,
     }
 
     impl<F> PinnedDrop for Scope<F> {
@@ -180,11 +181,10 @@ impl<F: Future> Future for Scope<F> {
 
     fn poll(self: Pin<&mut Self>, task: &mut std::task::Context<'_>) -> Poll<F::Output> {
         let mut this = self.project();
-        if !*this.begun {
-            *this.begun = true;
-            if this.slot.context.parent().is_some() && this.slot.over.is_none() {
-                this.slot.over = current_tracing_id();
-            }
+        let _default = this.dispatch.as_ref().map(tracing::dispatcher::set_default);
+        // Whatever span is entered around this poll is outside of the context.
+        if this.slot.context.parent().is_some() {
+            this.slot.over = current_tracing_id();
         }
         let output = {
             let _entered = EnteredSlot::new(this.slot);
@@ -200,20 +200,23 @@ impl<F: Future> Future for Scope<F> {
     }
 }
 
-/// Gives a future the context and the span of the task that calls this, for runtimes and collections that
-/// [`spawn`](crate::spawn) does not cover.
-pub fn carry<F: Future>(future: F) -> Instrumented<Scope<F>> {
-    let slot = CURRENT.try_with(|slot| slot.borrow().clone()).unwrap_or_default();
-    Scope { future: Some(future), slot, begun: true }.in_current_span()
+/// Gives a future the context of the task that calls this, for runtimes and collections that
+/// [`spawn`](crate::spawn) does not cover. Its spans become children of the current span.
+///
+/// The current span itself is not entered: it ends when the caller is done with it, not when the future is. A request
+/// that starts a background job would else last as long as the job.
+pub fn carry<F: Future>(future: F) -> Scope<F> {
+    let dispatch = crate::testing::is_active().then(|| tracing::dispatcher::get_default(Clone::clone));
+    Scope { future: Some(future), slot: Slot { context: current(), over: None }, dispatch }
 }
 
-/// Gives a closure the context and the span of the task that calls this, for threads and thread pools.
+/// Gives a closure the context of the task that calls this, for threads and thread pools; see [`carry`].
 pub fn carry_fn<R>(closure: impl FnOnce() -> R) -> impl FnOnce() -> R {
-    let mut slot = CURRENT.try_with(|slot| slot.borrow().clone()).unwrap_or_default();
-    let span = tracing::Span::current();
+    let dispatch = crate::testing::is_active().then(|| tracing::dispatcher::get_default(Clone::clone));
+    let context = current();
     move || {
-        let _entered = EnteredSlot::new(&mut slot);
-        span.in_scope(closure)
+        let _default = dispatch.as_ref().map(tracing::dispatcher::set_default);
+        context.run(closure)
     }
 }
 

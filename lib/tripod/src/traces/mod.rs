@@ -116,7 +116,8 @@ impl SpanData {
 
     /// Memory that it takes, in bytes, about. Queues that are bounded in bytes count with it.
     pub fn size(&self) -> usize {
-        let events: usize = self.events.iter().map(|event| size_of::<SpanEvent>() + fields_size(&event.attributes)).sum();
+        let events: usize =
+            self.events.iter().map(|event| size_of::<SpanEvent>() + fields_size(&event.attributes)).sum();
         let links: usize = self.links.iter().map(|link| size_of::<Link>() + fields_size(&link.attributes)).sum();
         size_of::<Self>() + self.name.len() + fields_size(&self.attributes) + events + links
     }

@@ -257,7 +257,7 @@ impl Propagator {
             };
             // As the specification has it, a later propagator in the list overrides an earlier one.
             if let Some(span) = span {
-                context = context.with_parent(Some(Parent { span, remote: true }));
+                context = context.with_parent(Some(Parent::remote(span)));
             }
         }
         context
@@ -318,7 +318,7 @@ mod tests {
                 let mut headers = http::HeaderMap::new();
                 propagator.inject_span(&span, &mut headers);
                 let back = propagator.extract(&headers);
-                assert_eq!(back.parent(), Some(&Parent { span, remote: true }), "{name}: {headers:?}");
+                assert_eq!(back.parent(), Some(&Parent::remote(span)), "{name}: {headers:?}");
             }
         }
     }
@@ -332,7 +332,7 @@ mod tests {
             .with("user_id", "ü")
             .with_baggage("tenant", "t")
             .with_baggage("secret", "s")
-            .with_parent(Some(Parent { span: span.clone(), remote: false }));
+            .with_parent(Some(Parent::remote(span.clone())));
         let back = Context::from_headers(&context.to_headers());
         assert_eq!(back.fields().len(), 3);
         assert_eq!((back.request_id(), back.job_id(), back.user_id()), (Some("req 1"), Some("j"), Some("ü")));

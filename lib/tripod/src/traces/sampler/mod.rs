@@ -162,7 +162,7 @@ mod tests {
         let parent = |flags| {
             let (trace_id, span_id) = (TraceId::random(), SpanId::random());
             let span = SpanContext { trace_id, span_id, flags: TraceFlags(flags), state: TraceState::default() };
-            Parent { span, remote: true }
+            Parent::remote(span)
         };
         assert!(sampler.sample(&beginning(TraceId::random(), Some(&parent(1)))));
         assert!(!sampler.sample(&beginning(TraceId::random(), Some(&parent(2)))));

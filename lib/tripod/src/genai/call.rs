@@ -3,8 +3,8 @@ use std::time::Instant;
 
 use tracing::Span;
 
-use super::content::{Message, messages, text};
 use super::GenAi;
+use super::content::{Message, messages, text};
 use crate::field::{Name, Value};
 use crate::span::SpanExt as _;
 use crate::traces::Status;
@@ -136,8 +136,11 @@ impl ModelCall {
     /// role `system` are recorded as instructions.
     pub fn input(&mut self, input: &[Message]) -> &mut Self {
         self.open.set("messages_count", input.len());
-        let (system, others): (Vec<Message>, Vec<Message>) =
-            if self.open.genai.0.capture { input.iter().cloned().partition(|message| message.role == "system") } else { Default::default() };
+        let (system, others): (Vec<Message>, Vec<Message>) = if self.open.genai.0.capture {
+            input.iter().cloned().partition(|message| message.role == "system")
+        } else {
+            Default::default()
+        };
         if !system.is_empty() {
             self.open.set_content("gen_ai.system_instructions", || messages(&system));
         }
@@ -222,7 +225,15 @@ impl AgentCall {
             gen_ai.agent.name = name,
         );
         let model = name.to_owned();
-        Self(Open { genai, span, operation: "invoke_agent", provider: String::new(), model, started: Instant::now(), ended: false })
+        Self(Open {
+            genai,
+            span,
+            operation: "invoke_agent",
+            provider: String::new(),
+            model,
+            started: Instant::now(),
+            ended: false,
+        })
     }
 
     /// The span; the calls of models and tools within it lie below the agent's work.
@@ -277,7 +288,15 @@ impl ToolCall {
             gen_ai.tool.call.id = call_id,
         );
         let model = name.to_owned();
-        Self(Open { genai, span, operation: "execute_tool", provider: String::new(), model, started: Instant::now(), ended: false })
+        Self(Open {
+            genai,
+            span,
+            operation: "execute_tool",
+            provider: String::new(),
+            model,
+            started: Instant::now(),
+            ended: false,
+        })
     }
 
     /// The span; what the tool does within it lies below.

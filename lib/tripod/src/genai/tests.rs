@@ -7,7 +7,13 @@ use crate::testing::Capture;
 use crate::traces::SpanKind;
 
 fn usage() -> Usage {
-    Usage { input_tokens: 1_200, output_tokens: 80, cache_read_tokens: 1_000, cache_creation_tokens: 100, reasoning_tokens: 30 }
+    Usage {
+        input_tokens: 1_200,
+        output_tokens: 80,
+        cache_read_tokens: 1_000,
+        cache_creation_tokens: 100,
+        reasoning_tokens: 30,
+    }
 }
 
 #[test]
@@ -72,7 +78,8 @@ fn content_is_recorded_when_asked_for_and_redacted() {
             name: "search".to_owned(),
             arguments: Value::Map(vec![("query".into(), "rust".into())]),
         };
-        let answer = Message { role: "assistant".to_owned(), parts: vec![asks], finish_reason: Some("tool_calls".to_owned()) };
+        let answer =
+            Message { role: "assistant".to_owned(), parts: vec![asks], finish_reason: Some("tool_calls".to_owned()) };
         call.finish(Response { messages: vec![answer], ..Response::default() });
         let mut tool = genai.execute_tool("search", Some("t-1"));
         tool.arguments(r#"{"query":"rust","api_key":"canary"}"#);
@@ -80,7 +87,10 @@ fn content_is_recorded_when_asked_for_and_redacted() {
     });
     let span = capture.span("chat claude-sonnet-4");
     let text = |name: &str| span.get(name).and_then(Value::as_str).unwrap().to_owned();
-    assert_eq!(text("gen_ai.system_instructions"), r#"[{"role":"system","parts":[{"type":"text","content":"be brief"}]}]"#);
+    assert_eq!(
+        text("gen_ai.system_instructions"),
+        r#"[{"role":"system","parts":[{"type":"text","content":"be brief"}]}]"#
+    );
     assert_eq!(
         text("gen_ai.input.messages"),
         r#"[{"role":"user","parts":[{"type":"text","content":"I am [REDACTED:email]"}]}]"#
@@ -91,7 +101,10 @@ fn content_is_recorded_when_asked_for_and_redacted() {
     );
     let tool = capture.span("execute_tool search");
     assert_eq!(tool.get("gen_ai.tool.call.id"), Some(&Value::from("t-1")));
-    assert_eq!(tool.get("gen_ai.tool.call.arguments"), Some(&Value::from(r#"{"query":"rust","api_key":"[REDACTED]"}"#)));
+    assert_eq!(
+        tool.get("gen_ai.tool.call.arguments"),
+        Some(&Value::from(r#"{"query":"rust","api_key":"[REDACTED]"}"#))
+    );
     assert_eq!(tool.get("gen_ai.tool.call.result"), Some(&Value::from(r#"{"hits":3}"#)));
 }
 
@@ -103,18 +116,14 @@ fn calls_of_an_agent_lie_below_it() {
         let mut agent = genai.invoke_agent("researcher");
         agent.set("gen_ai.agent.id", "a-1");
         agent.span().in_scope(|| {
-            genai.embeddings("openai", "text-embedding-3-small").finish(Response {
-                usage: Usage { input_tokens: 50, ..Usage::default() },
-                ..Response::default()
-            });
+            genai
+                .embeddings("openai", "text-embedding-3-small")
+                .finish(Response { usage: Usage { input_tokens: 50, ..Usage::default() }, ..Response::default() });
             genai.execute_tool("search", None).finish("ok");
         });
         agent.finish(usage(), &[]);
     });
-    assert_eq!(
-        capture.tree(),
-        "invoke_agent researcher\n  embeddings text-embedding-3-small\n  execute_tool search\n"
-    );
+    assert_eq!(capture.tree(), "invoke_agent researcher\n  embeddings text-embedding-3-small\n  execute_tool search\n");
     let embeddings = capture.span("embeddings text-embedding-3-small");
     assert_eq!(embeddings.get("gen_ai.usage.cost"), Some(&Value::Float(50.0 * 0.02 / 1e6)));
     assert_eq!(embeddings.get("gen_ai.usage.output_tokens"), None);
@@ -143,7 +152,12 @@ fn calls_that_fail_or_are_dropped_say_so() {
     ] {
         assert!(text.contains(line), "{line}\n{text}");
     }
-    assert!(text.contains(r#"gen_ai_client_cost_usd_total{gen_ai_provider_name="openai",gen_ai_request_model="gpt-4o"} 0.00"#), "{text}");
+    assert!(
+        text.contains(
+            r#"gen_ai_client_cost_usd_total{gen_ai_provider_name="openai",gen_ai_request_model="gpt-4o"} 0.00"#
+        ),
+        "{text}"
+    );
 }
 
 #[test]
@@ -158,6 +172,9 @@ fn prices_of_versions_and_of_ones_own() {
     assert_eq!(table.get("my-model"), None);
     let own = PriceTable::empty().with("my-model", Price::new(1.0, 2.0));
     let genai = GenAi::new().prices(own);
-    assert_eq!(genai.cost("my-model", &Usage { input_tokens: 1_000_000, output_tokens: 500_000, ..Usage::default() }), Some(2.0));
+    assert_eq!(
+        genai.cost("my-model", &Usage { input_tokens: 1_000_000, output_tokens: 500_000, ..Usage::default() }),
+        Some(2.0)
+    );
     assert_eq!(genai.cost("gpt-4o", &usage()), None);
 }

@@ -9,3 +9,4 @@ pub mod drive;
 pub mod job;
 pub mod orchestrator;
 pub mod providers;
+pub mod service;

@@ -6,6 +6,7 @@ use crate::logs::LogEvent;
 
 pub mod file;
 pub mod loki;
+pub mod otlp;
 mod stdout;
 mod writer;
 

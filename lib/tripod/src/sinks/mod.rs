@@ -4,6 +4,8 @@ use std::time::Instant;
 
 use crate::logs::LogEvent;
 
+#[cfg(test)]
+mod canary;
 pub mod file;
 pub mod loki;
 pub mod otlp;

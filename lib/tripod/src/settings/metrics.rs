@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use super::Variables;
 use super::otlp::{self, METRICS};
+use crate::metrics::Temporality;
 use crate::sinks::otlp::OtlpSettings;
 
 /// Which measurements lead to a trace (`OTEL_METRICS_EXEMPLAR_FILTER`).
@@ -24,6 +25,8 @@ pub struct MetricSettings {
     pub otlp: Vec<OtlpSettings>,
     /// Between two exports (`OTEL_METRIC_EXPORT_INTERVAL`).
     pub interval: Duration,
+    /// Since when exported numbers count (`OTEL_EXPORTER_OTLP_METRICS_TEMPORALITY_PREFERENCE`).
+    pub temporality: Temporality,
     /// Which measurements lead to a trace.
     pub exemplars: ExemplarFilter,
 }
@@ -58,10 +61,13 @@ pub(super) fn read(variables: &mut Variables) -> MetricSettings {
     otlp::limit_timeout(&mut exporters, timeout);
 
     let name = "OTEL_EXPORTER_OTLP_METRICS_TEMPORALITY_PREFERENCE";
-    let temporalities = [("cumulative", true), ("delta", false), ("lowmemory", false)];
-    if variables.choice(name, &temporalities) == Some(false) {
-        variables.mistake(name, "only cumulative is compiled in");
-    }
+    let temporalities = [
+        ("cumulative", Temporality::Cumulative),
+        ("delta", Temporality::Delta),
+        // Deltas for all that may be one, cumulative for up-down counters, which are gauges here.
+        ("lowmemory", Temporality::Delta),
+    ];
+    let temporality = variables.choice(name, &temporalities).unwrap_or_default();
     let name = "OTEL_EXPORTER_OTLP_METRICS_DEFAULT_HISTOGRAM_AGGREGATION";
     let aggregations = [("explicit_bucket_histogram", true), ("base2_exponential_bucket_histogram", false)];
     if variables.choice(name, &aggregations) == Some(false) {
@@ -84,6 +90,7 @@ pub(super) fn read(variables: &mut Variables) -> MetricSettings {
     MetricSettings {
         otlp: exporters,
         interval: interval.unwrap_or(Duration::from_secs(60)),
+        temporality,
         exemplars: variables.choice("OTEL_METRICS_EXEMPLAR_FILTER", &filters).unwrap_or(ExemplarFilter::TraceBased),
     }
 }

@@ -146,7 +146,7 @@ fn all_that_is_wrong_or_compiled_out_is_said_at_once() {
         ("OTEL_EXPORTER_OTLP_ENDPOINT", "ftp://x"),
         ("OTEL_EXPORTER_OTLP_CERTIFICATE", "/does/not/exist"),
         ("OTEL_EXPORTER_OTLP_CLIENT_KEY", "/does/not/exist"),
-        ("OTEL_EXPORTER_OTLP_METRICS_TEMPORALITY_PREFERENCE", "delta"),
+        ("OTEL_EXPORTER_OTLP_METRICS_TEMPORALITY_PREFERENCE", "sometimes"),
         ("OTEL_CONFIG_FILE", "otel.yaml"),
         ("OTEL_SDK_DISABLED", "perhaps"),
         ("LOG_LEVEL", "loud"),

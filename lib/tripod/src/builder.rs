@@ -13,9 +13,7 @@ use crate::context::{self, propagation};
 use crate::field::{Name, Value};
 use crate::health::{Health, Service};
 use crate::layer::TripodLayer;
-use crate::logs::{
-    ConsoleFormat, Format, JsonFormat, Level, Levels, LogEvent, Pipeline, Processor, Verdict, report_panics,
-};
+use crate::logs::{ConsoleFormat, JsonFormat, Level, Levels, LogEvent, Pipeline, Processor, Verdict, report_panics};
 use crate::metrics::{
     BuildInfo, Collection, Collector as _, MetricError, OwnMetrics, ProcessMetrics, Registry, RuntimeMetrics,
     sampled_span,

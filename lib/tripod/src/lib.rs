@@ -44,3 +44,14 @@ pub use builder::{Builder, InitError, builder, init};
 pub use service::{Shutdown, Tripod};
 pub use span::{SpanExt, record_error, set_attribute};
 pub use task::{JoinSetExt, spawn, spawn_blocking};
+pub use tripod_macros::traced;
+
+mod traced;
+
+/// What the expansion of [`traced`](macro@traced) names. Not for direct use.
+#[doc(hidden)]
+pub mod __private {
+    pub use crate::traced::{Report, TracedStream, ViaAny, ViaDisplay, ViaError};
+    pub use tracing;
+    pub use tracing::Instrument;
+}

@@ -18,6 +18,7 @@ pub mod logs;
 pub mod metrics;
 pub mod network;
 pub mod redaction;
+pub mod resource;
 pub mod settings;
 pub mod sinks;
 pub mod span;

@@ -228,3 +228,63 @@ async fn metrics_are_negotiated() {
     assert!(head.contains("content-type: application/openmetrics-text; version=1.0.0; charset=utf-8"), "{head}");
     assert!(body.contains("# TYPE hits counter\n") && body.ends_with("# EOF\n"), "{body}");
 }
+
+#[tokio::test]
+async fn a_service_is_asked_over_http() {
+    let answers = axum::Router::new()
+        .route("/well", axum::routing::get(|| async { "well" }))
+        .route("/ill", axum::routing::get(|| async { axum::http::StatusCode::BAD_GATEWAY }));
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let other = listener.local_addr().unwrap();
+    tokio::spawn(async move { axum::serve(listener, answers).await });
+    let closed = TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap();
+
+    let server = serve().await;
+    server.health.add(checks::http_service("well", &format!("http://{other}/well")).unwrap().cache(Duration::ZERO));
+    server.health.add(checks::http_service("ill", &format!("http://{other}/ill")).unwrap());
+    server.health.add(checks::http_service("gone", &format!("http://{closed}/")).unwrap());
+    // Twice, the second time over the connection that was kept.
+    for _ in 0..2 {
+        let (status, body) = health(&server, "/health").await;
+        assert_eq!(status, 503);
+        assert_eq!(body["checks"][0]["message"], "well answered 200 OK");
+        assert_eq!(body["checks"][1]["details"], json!({"status_code": 502}));
+        assert_eq!(body["checks"][1]["status"], "unhealthy");
+        assert!(body["checks"][2]["message"].as_str().unwrap().starts_with("gone cannot be reached"), "{body}");
+    }
+    assert!(checks::http_service("none", "ftp://example.com").is_err());
+}
+
+#[cfg(feature = "object-store")]
+#[tokio::test]
+async fn a_bucket_need_not_hold_the_object() {
+    use object_store::memory::InMemory;
+    let server = serve().await;
+    server.health.add(checks::bucket("images", Arc::new(InMemory::new()), "health"));
+    let (status, body) = health(&server, "/health").await;
+    assert_eq!((status, &body["checks"][0]["message"]), (200, &json!("The bucket can be read")));
+}
+
+/// Runs when `TRIPOD_TEST_POSTGRES` names a database, such as `postgres://postgres@localhost/postgres`.
+#[cfg(feature = "sqlx")]
+#[tokio::test]
+async fn a_database_and_its_extensions_are_asked() {
+    use sqlx::postgres::PgPoolOptions;
+    let server = serve().await;
+    let nobody = PgPoolOptions::new().connect_lazy("postgres://nobody@127.0.0.1:1/none").unwrap();
+    server.health.add(checks::postgres(nobody).timeout(Duration::from_millis(200)));
+    let (status, body) = health(&server, "/health").await;
+    assert_eq!((status, &body["checks"][0]["status"]), (503, &json!("unhealthy")));
+
+    let Ok(url) = std::env::var("TRIPOD_TEST_POSTGRES") else { return };
+    let pool = PgPoolOptions::new().connect_lazy(&url).unwrap();
+    server.health.add(checks::postgres(pool.clone()));
+    server.health.add(checks::extension("plpgsql", pool.clone(), "plpgsql"));
+    server.health.add(checks::extension("pgvector", pool, "no_such_extension").optional());
+    let (status, body) = health(&server, "/health").await;
+    assert_eq!((status, &body["status"]), (200, &json!("degraded")));
+    assert_eq!(body["checks"][0]["message"], "Database connection successful");
+    assert!(body["checks"][0]["details"]["pool_connections"].as_u64().unwrap() >= 1);
+    assert_eq!(body["checks"][1]["message"], "plpgsql extension is available");
+    assert_eq!(body["checks"][2]["status"], "unhealthy");
+}

@@ -376,3 +376,43 @@ async fn a_response_to_head_ends_with_its_head() {
     let line = server.lines.wait("request_completed").await;
     assert_eq!((line.get("outcome"), &*line["status_code"]), (None, "200"));
 }
+
+#[tokio::test]
+async fn the_latency_leads_to_the_trace_of_a_slow_request() {
+    let capture = tripod::testing::Capture::new();
+    let _captured = capture.enter();
+    let registry = Registry::builder().exemplars(tripod::metrics::sampled_span).build().unwrap();
+    let layer = HttpLayer::builder().build(&registry).unwrap();
+    let app = Router::new().route("/", get(|| async { "hello" })).layer(layer);
+    let response = app.oneshot(Request::get("/").body(Body::empty()).unwrap()).await.unwrap();
+    let answered = response.headers()["x-trace-id"].to_str().unwrap().to_owned();
+    axum::body::to_bytes(response.into_body(), 1024).await.unwrap();
+    let span = capture.span("GET /");
+    assert_eq!(answered, span.context.trace_id.to_string());
+    assert_eq!(span.get("http.response.status_code"), Some(&200_u64.into()));
+    assert_eq!(span.kind, tripod::traces::SpanKind::Server);
+    let exemplar = format!(" # {{trace_id=\"{}\",span_id=\"{}\"}} ", answered, span.context.span_id);
+    let text = registry.openmetrics_text();
+    assert!(text.contains(&exemplar), "{exemplar} is missing in\n{text}");
+    assert_eq!(capture.log("request_completed").span.unwrap(), span.context);
+}
+
+#[tokio::test]
+async fn a_server_error_is_the_spans_and_a_client_error_is_not() {
+    use tripod::traces::Status;
+    let capture = tripod::testing::Capture::new();
+    let _captured = capture.enter();
+    let layer = HttpLayer::builder().build(&Registry::new()).unwrap();
+    let app = Router::new()
+        .route("/down", get(|| async { StatusCode::SERVICE_UNAVAILABLE }))
+        .route("/wrong", get(|| async { StatusCode::BAD_REQUEST }))
+        .layer(layer);
+    for path in ["/down", "/wrong"] {
+        drop(app.clone().oneshot(Request::get(path).body(Body::empty()).unwrap()).await.unwrap());
+    }
+    let down = capture.span("GET /down");
+    assert!(matches!(down.status, Status::Error(_)), "{down:?}");
+    assert_eq!(down.get("error.type"), Some(&"503".into()));
+    let wrong = capture.span("GET /wrong");
+    assert_eq!((&wrong.status, wrong.get("error.type")), (&Status::Unset, None));
+}

@@ -6,7 +6,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use parking_lot::Mutex;
 
-use crate::context::{SpanContext, SpanId, TraceId};
+use crate::context::{self, SpanContext, SpanId, TraceId};
 
 /// Gives the span that is running, when its trace is sampled: an exemplar must lead to a trace that exists.
 pub type ExemplarSource = fn() -> Option<SpanContext>;
@@ -92,4 +92,9 @@ impl fmt::Debug for Exemplars {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Exemplars").finish_non_exhaustive()
     }
+}
+
+/// The running span, when its trace is sampled: the source that `tripod::init` gives a registry.
+pub fn sampled_span() -> Option<SpanContext> {
+    context::current_span().filter(|span| span.flags.is_sampled())
 }

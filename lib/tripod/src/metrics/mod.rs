@@ -44,7 +44,7 @@ mod stripe;
 pub use build_info::BuildInfo;
 pub use collector::{Collection, Collector};
 pub use counter::Counter;
-pub use exemplar::{Exemplar, ExemplarSource};
+pub use exemplar::{Exemplar, ExemplarSource, sampled_span};
 pub use family::Family;
 pub use gauge::{Gauge, GaugeGuard};
 pub use histogram::{DEFAULT_BUCKETS, Histogram, Timer};

@@ -1,4 +1,4 @@
-//! A small HTTP/1.1 client for sinks: one server, one connection that is kept, TLS, nothing else.
+//! A small HTTP client for sinks: one server, one connection that is kept, HTTP/1.1 or 2, TLS, nothing else.
 //!
 //! `reqwest` was turned down here: it brings a pool, redirects, proxies and cookies that no sink needs, and is the largest
 //! part of what an application would have to compile.
@@ -10,8 +10,8 @@ use std::time::Duration;
 use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, Request, StatusCode, Uri, header};
 use http_body_util::{BodyExt as _, Full, Limited};
-use hyper::client::conn::http1::{self, SendRequest};
-use hyper_util::rt::TokioIo;
+use hyper::client::conn::{http1, http2};
+use hyper_util::rt::{TokioExecutor, TokioIo};
 use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
 use tokio::net::TcpStream;
@@ -83,7 +83,30 @@ pub struct HttpClient {
     port: u16,
     host_header: HeaderValue,
     tls: Option<(TlsConnector, ServerName<'static>)>,
-    connection: Option<SendRequest<Full<Bytes>>>,
+    /// HTTP/2, as gRPC needs it, without asking.
+    http2: bool,
+    connection: Option<Connection>,
+}
+
+enum Connection {
+    Http1(http1::SendRequest<Full<Bytes>>),
+    Http2(http2::SendRequest<Full<Bytes>>),
+}
+
+impl Connection {
+    async fn ready(&mut self) -> hyper::Result<()> {
+        match self {
+            Self::Http1(sender) => sender.ready().await,
+            Self::Http2(sender) => sender.ready().await,
+        }
+    }
+
+    async fn send(&mut self, request: Request<Full<Bytes>>) -> hyper::Result<http::Response<hyper::body::Incoming>> {
+        match self {
+            Self::Http1(sender) => sender.send_request(request).await,
+            Self::Http2(sender) => sender.send_request(request).await,
+        }
+    }
 }
 
 impl std::fmt::Debug for HttpClient {
@@ -101,6 +124,8 @@ pub struct Answer {
     pub headers: HeaderMap,
     /// The body; empty when it is longer than 64 KiB.
     pub body: Bytes,
+    /// What came after the body; gRPC has its status there.
+    pub trailers: HeaderMap,
 }
 
 impl Answer {
@@ -125,13 +150,27 @@ impl HttpClient {
     /// # Errors
     /// When the address has no host or another scheme than `http` and `https`, or the certificates cannot be used.
     pub fn new(address: &Uri, tls: &Tls) -> io::Result<Self> {
+        Self::with_protocol(address, tls, false)
+    }
+
+    /// As [`HttpClient::new`], but speaks HTTP/2 without asking whether the server does.
+    ///
+    /// # Errors
+    /// As there.
+    pub fn http2(address: &Uri, tls: &Tls) -> io::Result<Self> {
+        Self::with_protocol(address, tls, true)
+    }
+
+    fn with_protocol(address: &Uri, tls: &Tls, http2: bool) -> io::Result<Self> {
         let host = address.host().ok_or_else(|| invalid("the address has no host"))?;
         let (tls, default_port) = match address.scheme_str() {
             Some("http") => (None, 80),
             Some("https") => {
                 let name = host.trim_matches(['[', ']']).to_owned();
                 let name = ServerName::try_from(name).map_err(|error| invalid(error.to_string()))?;
-                (Some((TlsConnector::from(Arc::new(tls.client_config()?)), name)), 443)
+                let mut config = tls.client_config()?;
+                config.alpn_protocols = vec![if http2 { b"h2".to_vec() } else { b"http/1.1".to_vec() }];
+                (Some((TlsConnector::from(Arc::new(config)), name)), 443)
             }
             _ => return Err(invalid("the address must begin with http:// or https://")),
         };
@@ -142,6 +181,7 @@ impl HttpClient {
             port,
             host_header: host_header.parse().map_err(|_| invalid("the host is none"))?,
             tls,
+            http2,
             connection: None,
         })
     }
@@ -152,51 +192,62 @@ impl HttpClient {
     /// # Errors
     /// When the server cannot be reached or speaks no HTTP.
     pub async fn send(&mut self, mut request: Request<Bytes>) -> io::Result<Answer> {
-        request.headers_mut().insert(header::HOST, self.host_header.clone());
-        let path = request.uri().path_and_query().map_or_else(|| "/".to_owned(), ToString::to_string);
-        *request.uri_mut() = path.parse().map_err(invalid)?;
+        if !self.http2 {
+            // HTTP/2 has the host in the address.
+            request.headers_mut().insert(header::HOST, self.host_header.clone());
+            let path = request.uri().path_and_query().map_or_else(|| "/".to_owned(), ToString::to_string);
+            *request.uri_mut() = path.parse().map_err(invalid)?;
+        }
         // Taken out: when this future is dropped half way, the connection goes with it.
         let mut connection = match self.kept().await {
             Some(kept) => kept,
             None => self.connect().await?,
         };
-        let answer = connection.send_request(request.map(Full::new)).await.map_err(io::Error::other)?;
+        let answer = connection.send(request.map(Full::new)).await.map_err(io::Error::other)?;
         let (head, body) = answer.into_parts();
-        let body = match Limited::new(body, MAX_ANSWER).collect().await {
+        let (body, trailers) = match Limited::new(body, MAX_ANSWER).collect().await {
             Ok(body) => {
                 self.connection = Some(connection);
-                body.to_bytes()
+                let trailers = body.trailers().cloned().unwrap_or_default();
+                (body.to_bytes(), trailers)
             }
             // Too long or broken off: the connection cannot be used again.
-            Err(_) => Bytes::new(),
+            Err(_) => Default::default(),
         };
-        Ok(Answer { status: head.status, headers: head.headers, body })
+        Ok(Answer { status: head.status, headers: head.headers, body, trailers })
     }
 
     /// The connection of the last request, if it still stands.
-    async fn kept(&mut self) -> Option<SendRequest<Full<Bytes>>> {
+    async fn kept(&mut self) -> Option<Connection> {
         let mut kept = self.connection.take()?;
         kept.ready().await.is_ok().then_some(kept)
     }
 
-    async fn connect(&self) -> io::Result<SendRequest<Full<Bytes>>> {
+    async fn connect(&self) -> io::Result<Connection> {
         let stream = TcpStream::connect((self.host.as_str(), self.port)).await?;
         stream.set_nodelay(true)?;
         match &self.tls {
-            None => handshake(TokioIo::new(stream)).await,
-            Some((connector, name)) => handshake(TokioIo::new(connector.connect(name.clone(), stream).await?)).await,
+            None => self.handshake(TokioIo::new(stream)).await,
+            Some((connector, name)) => {
+                self.handshake(TokioIo::new(connector.connect(name.clone(), stream).await?)).await
+            }
         }
     }
-}
 
-async fn handshake<T>(stream: T) -> io::Result<SendRequest<Full<Bytes>>>
-where
-    T: hyper::rt::Read + hyper::rt::Write + Unpin + Send + 'static,
-{
-    let (sender, connection) = http1::handshake(stream).await.map_err(io::Error::other)?;
-    tokio::spawn(async move {
-        // How it ends shows in the next request.
-        let _ = connection.await;
-    });
-    Ok(sender)
+    async fn handshake<T>(&self, stream: T) -> io::Result<Connection>
+    where
+        T: hyper::rt::Read + hyper::rt::Write + Unpin + Send + 'static,
+    {
+        // How a connection ends shows in the next request.
+        if self.http2 {
+            let handshake = http2::handshake(TokioExecutor::new(), stream);
+            let (sender, connection) = handshake.await.map_err(io::Error::other)?;
+            tokio::spawn(async move { _ = connection.await });
+            Ok(Connection::Http2(sender))
+        } else {
+            let (sender, connection) = http1::handshake(stream).await.map_err(io::Error::other)?;
+            tokio::spawn(async move { _ = connection.await });
+            Ok(Connection::Http1(sender))
+        }
+    }
 }

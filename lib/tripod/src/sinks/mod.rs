@@ -8,6 +8,7 @@ use crate::logs::LogEvent;
 mod canary;
 pub mod file;
 pub mod loki;
+pub mod otlp;
 mod stdout;
 mod writer;
 

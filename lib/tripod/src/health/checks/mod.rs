@@ -1,10 +1,20 @@
 //! Ready-made checks.
 
+#[cfg(feature = "object-store")]
+mod bucket;
 mod disk;
+mod http;
 mod memory;
+#[cfg(feature = "sqlx")]
+mod postgres;
 
+#[cfg(feature = "object-store")]
+pub use bucket::bucket;
 pub use disk::disk;
+pub use http::http_service;
 pub use memory::memory;
+#[cfg(feature = "sqlx")]
+pub use postgres::{extension, postgres};
 
 use super::check::{Outcome, Status};
 

@@ -8,6 +8,7 @@
 //! their own ([`network`]), with queues bounded in bytes and every drop counted ([`accounts`]).
 
 pub mod accounts;
+mod builder;
 pub mod context;
 pub mod external;
 pub mod field;
@@ -19,9 +20,11 @@ pub mod metrics;
 pub mod network;
 pub mod redaction;
 pub mod resource;
+mod service;
 pub mod settings;
 pub mod sinks;
 pub mod span;
+pub mod task;
 pub mod testing;
 pub mod traces;
 
@@ -36,3 +39,19 @@ pub mod http;
 mod routes;
 #[cfg(feature = "http")]
 pub use routes::routes;
+
+pub use builder::{Builder, InitError, builder, init};
+pub use service::{Shutdown, Tripod};
+pub use span::{SpanExt, record_error, set_attribute};
+pub use task::{JoinSetExt, spawn, spawn_blocking};
+pub use tripod_macros::traced;
+
+mod traced;
+
+/// What the expansion of [`traced`](macro@traced) names. Not for direct use.
+#[doc(hidden)]
+pub mod __private {
+    pub use crate::traced::{Report, TracedStream, ViaAny, ViaDisplay, ViaError};
+    pub use tracing;
+    pub use tracing::Instrument;
+}

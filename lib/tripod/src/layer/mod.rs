@@ -30,7 +30,7 @@ pub struct TripodLayer(Arc<Shared>);
 #[derive(Debug)]
 struct Shared {
     spans: Option<SpanPipeline>,
-    logs: Option<Pipeline>,
+    logs: Option<Arc<Pipeline>>,
     redactor: Redactor,
     levels: Levels,
     span_level: tracing::Level,
@@ -51,8 +51,8 @@ impl LayerBuilder {
 
     /// Sends log events this way.
     #[must_use]
-    pub fn logs(mut self, logs: Pipeline) -> Self {
-        self.0.logs = Some(logs);
+    pub fn logs(mut self, logs: impl Into<Arc<Pipeline>>) -> Self {
+        self.0.logs = Some(logs.into());
         self
     }
 
@@ -121,6 +121,10 @@ impl TripodLayer {
         // More verbose levels are greater.
         (metadata.is_span() && *metadata.level() <= self.0.span_level && self.0.spans.is_some())
             || self.0.levels.enabled(metadata.level().into(), metadata.target())
+    }
+
+    pub(crate) fn logs(&self) -> Option<&Arc<Pipeline>> {
+        self.0.logs.as_ref()
     }
 
     /// The span's limits, for what is added to spans from elsewhere.

@@ -6,12 +6,14 @@ use crate::logs::LogEvent;
 
 #[cfg(test)]
 mod canary;
+mod console;
 pub mod file;
 pub mod loki;
 pub mod otlp;
 mod stdout;
 mod writer;
 
+pub use console::ConsoleSpans;
 pub use stdout::WriteSink;
 
 /// Takes log events. Events come redacted and with their context.

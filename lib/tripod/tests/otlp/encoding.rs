@@ -16,7 +16,7 @@ use tripod::accounts::{Accounts, Reason};
 use tripod::context::{Context, SpanContext, SpanId, TraceFlags, TraceId};
 use tripod::field::Value;
 use tripod::logs::{ErrorReport, Level, LogEvent};
-use tripod::metrics::Registry;
+use tripod::metrics::{Registry, Temporality};
 use tripod::network::{Network, QueueOptions};
 use tripod::sinks::Sink;
 use tripod::sinks::otlp::{OtlpLogs, OtlpMetrics, OtlpSpans, Protocol};
@@ -168,7 +168,9 @@ fn metrics_arrive_with_exemplars() {
         let (network, accounts) = (Network::start().unwrap(), Accounts::new());
         let settings = settings(protocol, "http", address, "/v1/metrics");
         let hour = Duration::from_secs(3600);
-        let exporter = OtlpMetrics::open(settings, hour, registry, &resource(), &network, &accounts).unwrap();
+        let exporter =
+            OtlpMetrics::open(settings, hour, Temporality::Cumulative, registry, &resource(), &network, &accounts)
+                .unwrap();
         exporter.push();
         assert!(network.shutdown(soon()));
 

@@ -2,6 +2,7 @@
 
 mod collector;
 mod encoding;
+mod service;
 mod trouble;
 
 use std::sync::Arc;

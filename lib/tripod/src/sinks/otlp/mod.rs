@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use crate::accounts::Accounts;
 use crate::logs::LogEvent;
-use crate::metrics::{Registry, Snapshot};
+use crate::metrics::{OtlpWriter, Registry, Snapshot, Temporality};
 use crate::network::{Network, Queue, QueueOptions};
 use crate::resource::Resource;
 use crate::sinks::Sink;
@@ -125,13 +125,22 @@ impl OtlpMetrics {
     pub fn open(
         settings: OtlpSettings,
         interval: Duration,
+        temporality: Temporality,
         registry: Registry,
         resource: &Resource,
         network: &Network,
         accounts: &Accounts,
     ) -> io::Result<Self> {
         let options = QueueOptions { batch_items: 1, linger: Duration::ZERO, ..QueueOptions::default() };
-        let queue = open(metrics::Metrics, "metrics", settings, options, resource, network, accounts)?;
+        let queue = open(
+            metrics::Metrics(OtlpWriter::new(temporality)),
+            "metrics",
+            settings,
+            options,
+            resource,
+            network,
+            accounts,
+        )?;
         let metrics = Self { queue, registry };
         let exporter = metrics.clone();
         network.spawn(async move {

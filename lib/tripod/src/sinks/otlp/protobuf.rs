@@ -63,13 +63,6 @@ impl Message {
         }
     }
 
-    /// A packed list of 64-bit values.
-    pub(super) fn packed64(&mut self, field: u32, values: impl ExactSizeIterator<Item = u64>) {
-        self.key(field, BYTES);
-        self.raw_varint(8 * values.len() as u64);
-        values.for_each(|value| self.0.extend_from_slice(&value.to_le_bytes()));
-    }
-
     /// A message within the message.
     pub(super) fn message(&mut self, field: u32, write: impl FnOnce(&mut Self)) {
         self.key(field, BYTES);

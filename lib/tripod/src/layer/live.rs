@@ -1,0 +1,211 @@
+//! A span while it is open.
+
+use std::sync::Arc;
+
+use tracing::Subscriber;
+use tracing::span::{Attributes, Id};
+use tracing_subscriber::layer::Context;
+use tracing_subscriber::registry::LookupSpan;
+
+use super::fields::SpanVisitor;
+use crate::context::{self, Parent, SpanContext, SpanId, TraceFlags, TraceId};
+use crate::field::{Fields, Name, Value};
+use crate::logs::timestamp;
+use crate::traces::sampler::{Action, Beginning};
+use crate::traces::{Link, SpanData, SpanEvent, SpanKind, SpanLimits, SpanPipeline, Status, Tail};
+
+/// A span while it is open: its ids, and what it holds if it is recorded.
+#[derive(Debug)]
+pub(crate) struct Live {
+    context: SpanContext,
+    /// Shared with nobody while the span is open; reference-counted from the beginning so that sinks need no copy.
+    data: Option<Arc<SpanData>>,
+    /// Where spans wait whose trace the sampler did not choose.
+    tail: Option<Arc<Tail>>,
+    is_local_root: bool,
+}
+
+/// A span that ended, on its way to the sinks.
+pub(crate) struct EndedSpan {
+    data: Arc<SpanData>,
+    tail: Option<Arc<Tail>>,
+    is_local_root: bool,
+}
+
+impl EndedSpan {
+    pub(crate) fn deliver(self, spans: &SpanPipeline) {
+        spans.end(self.data, self.tail.as_deref(), self.is_local_root);
+    }
+}
+
+pub(super) fn begin<S: Subscriber + for<'a> LookupSpan<'a>>(
+    spans: Option<&SpanPipeline>,
+    attributes: &Attributes<'_>,
+    registry: &Context<'_, S>,
+) -> Live {
+    let parent = parent(attributes, registry);
+    let mut context = match &parent {
+        Some(parent) => parent.span.clone(),
+        None => SpanContext { trace_id: TraceId::random(), flags: TraceFlags::RANDOM, ..SpanContext::default() },
+    };
+    context.span_id = SpanId::random();
+    let Some(spans) = spans else {
+        return Live { context, data: None, tail: None, is_local_root: false };
+    };
+    let local = parent.as_ref().filter(|parent| !parent.remote);
+    if local.is_some_and(|parent| !parent.is_recording()) {
+        return Live { context, data: None, tail: None, is_local_root: false };
+    }
+
+    let metadata = attributes.metadata();
+    let mut data = SpanData {
+        context: SpanContext::default(),
+        parent: parent.as_ref().map(|parent| parent.span.span_id),
+        parent_is_remote: parent.as_ref().is_some_and(|parent| parent.remote),
+        name: Name::Borrowed(metadata.name()),
+        kind: SpanKind::Internal,
+        scope: Name::Borrowed(metadata.target()),
+        start: 0,
+        end: 0,
+        attributes: Fields::with_capacity(attributes.values().len()),
+        dropped_attributes: 0,
+        events: Vec::new(),
+        dropped_events: 0,
+        links: Vec::new(),
+        dropped_links: 0,
+        status: Status::Unset,
+    };
+    attributes.record(&mut SpanVisitor::new(&mut data, &spans.limits));
+
+    let (recording, tail, is_local_root) = match local {
+        Some(parent) => (true, parent.tail.clone(), false),
+        None => decide(spans, &mut context, &data, parent.as_ref()),
+    };
+    if !recording {
+        return Live { context, data: None, tail: None, is_local_root };
+    }
+    data.context = context.clone();
+    data.start = timestamp::now();
+    Live { context, data: Some(Arc::new(data)), tail, is_local_root }
+}
+
+/// Whether a local root is recorded, and where it waits if the sampler did not choose it.
+fn decide(
+    spans: &SpanPipeline,
+    context: &mut SpanContext,
+    data: &SpanData,
+    parent: Option<&Parent>,
+) -> (bool, Option<Arc<Tail>>, bool) {
+    let beginning = Beginning {
+        parent,
+        trace_id: context.trace_id,
+        name: &data.name,
+        kind: data.kind,
+        attributes: &data.attributes,
+    };
+    let rule = spans.rules.decide(&beginning);
+    let sampled = match rule {
+        Some(action) => action.samples(&beginning),
+        None => spans.sampler.sample(&beginning),
+    };
+    context.flags = context.flags.with_sampled(sampled);
+    let may_keep = spans.keep.is_on() && rule != Some(Action::Never) && spans.sampler.may_keep();
+    let tail = (!sampled && may_keep).then(Arc::<Tail>::default);
+    (sampled || tail.is_some(), tail, true)
+}
+
+/// The span above a new one: one that a context brought along, or one of `tracing`.
+fn parent<S: Subscriber + for<'a> LookupSpan<'a>>(
+    attributes: &Attributes<'_>,
+    registry: &Context<'_, S>,
+) -> Option<Parent> {
+    if attributes.is_root() {
+        return None;
+    }
+    let id = match attributes.parent() {
+        Some(parent) => Some(parent.clone()),
+        None => {
+            let current = registry.current_span();
+            let id = current.id();
+            if let Some(parent) = context::parent_over(id.map(Id::into_u64)) {
+                return Some(parent);
+            }
+            id.cloned()
+        }
+    };
+    let live = |span: tracing_subscriber::registry::SpanRef<'_, S>| Some(span.extensions().get::<Live>()?.as_parent());
+    registry.span_scope(&id?)?.find_map(live)
+}
+
+impl Parent {
+    /// Whether spans below it, in this process, are recorded.
+    fn is_recording(&self) -> bool {
+        self.span.is_sampled() || self.tail.is_some()
+    }
+}
+
+impl Live {
+    pub(crate) fn context(&self) -> &SpanContext {
+        &self.context
+    }
+
+    pub(crate) fn is_recording(&self) -> bool {
+        self.data.is_some()
+    }
+
+    pub(crate) fn data_mut(&mut self) -> Option<&mut SpanData> {
+        self.data.as_mut().and_then(Arc::get_mut)
+    }
+
+    pub(crate) fn add_event(&mut self, limits: &SpanLimits, mut event: SpanEvent) {
+        let Some(data) = self.data_mut() else { return };
+        if data.events.len() < limits.events {
+            event.dropped_attributes += limits.cut(&mut event.attributes, limits.event_attributes);
+            data.events.push(event);
+        } else {
+            data.dropped_events = data.dropped_events.saturating_add(1);
+        }
+    }
+
+    pub(crate) fn add_link(&mut self, limits: &SpanLimits, context: SpanContext, mut attributes: Fields) {
+        let Some(data) = self.data_mut() else { return };
+        if data.links.len() < limits.links {
+            limits.cut(&mut attributes, limits.link_attributes);
+            data.links.push(Link { context, attributes });
+        } else {
+            data.dropped_links = data.dropped_links.saturating_add(1);
+        }
+    }
+
+    pub(crate) fn set(&mut self, limits: &SpanLimits, name: Name, value: Value) {
+        if let Some(data) = self.data_mut() {
+            let (attributes, dropped) = (&mut data.attributes, &mut data.dropped_attributes);
+            limits.set(attributes, dropped, name, value);
+        }
+    }
+
+    /// `Ok` is final, and `Unset` is never set (OpenTelemetry specification, Set Status).
+    pub(crate) fn set_status(&mut self, status: Status) {
+        if let Some(data) = self.data_mut()
+            && data.status != Status::Ok
+            && status != Status::Unset
+        {
+            data.status = status;
+        }
+    }
+
+    /// The span as a parent of others.
+    pub(crate) fn as_parent(&self) -> Parent {
+        Parent { span: self.context.clone(), remote: false, tail: self.tail.clone() }
+    }
+
+    /// Ends the span, once. Its ids stay, for what is still to come below it.
+    pub(crate) fn end(&mut self) -> Option<EndedSpan> {
+        let mut data = self.data.take()?;
+        if let Some(data) = Arc::get_mut(&mut data) {
+            // The system's clock may have been set back meanwhile.
+            data.end = timestamp::now().max(data.start);
+        }
+        Some(EndedSpan { data, tail: self.tail.clone(), is_local_root: self.is_local_root })
+    }
+}

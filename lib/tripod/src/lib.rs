@@ -1,0 +1,57 @@
+//! Logs, traces, metrics, jobs and health of a backend service in ten lines.
+//!
+//! The front end is [`tracing`]: every library's spans and events come along. One layer builds each span and event
+//! once, redacts it once and hands it to every sink. The alternative, a layer per sink, was turned down: it formats and
+//! redacts as often as there are sinks, and one forgotten redactor leaks.
+//!
+//! Nothing here blocks, panics or waits for a network on the application's threads: network sinks live on one thread of
+//! their own ([`network`]), with queues bounded in bytes and every drop counted ([`accounts`]).
+
+pub mod accounts;
+mod builder;
+pub mod context;
+pub mod external;
+pub mod field;
+pub mod health;
+pub mod jobs;
+pub mod layer;
+pub mod logs;
+pub mod metrics;
+pub mod network;
+pub mod redaction;
+pub mod resource;
+mod service;
+pub mod settings;
+pub mod sinks;
+pub mod span;
+pub mod task;
+pub mod testing;
+pub mod traces;
+
+pub mod cloud;
+pub mod database;
+pub mod errors;
+pub mod genai;
+
+#[cfg(feature = "http")]
+pub mod http;
+#[cfg(feature = "http")]
+mod routes;
+#[cfg(feature = "http")]
+pub use routes::routes;
+
+pub use builder::{Builder, InitError, builder, init};
+pub use service::{Shutdown, Tripod};
+pub use span::{SpanExt, record_error, set_attribute};
+pub use task::{JoinSetExt, spawn, spawn_blocking};
+pub use tripod_macros::traced;
+
+mod traced;
+
+/// What the expansion of [`traced`](macro@traced) names. Not for direct use.
+#[doc(hidden)]
+pub mod __private {
+    pub use crate::traced::{Report, TracedStream, ViaAny, ViaDisplay, ViaError};
+    pub use tracing;
+    pub use tracing::Instrument;
+}

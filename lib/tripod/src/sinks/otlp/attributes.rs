@@ -1,0 +1,63 @@
+//! Resources, scopes and attributes as OTLP has them.
+
+use super::protobuf::Message;
+use crate::field::{Name, Value};
+
+/// `KeyValue` messages in a field of a message.
+pub(super) fn attributes<'a>(out: &mut Message, field: u32, attributes: impl IntoIterator<Item = &'a (Name, Value)>) {
+    for (name, value) in attributes {
+        attribute(out, field, name, value);
+    }
+}
+
+pub(super) fn attribute(out: &mut Message, field: u32, name: &str, value: &Value) {
+    out.message(field, |out| {
+        out.text(1, name);
+        out.message(2, |out| any_value(out, value));
+    });
+}
+
+pub(super) fn text_attribute(out: &mut Message, field: u32, name: &str, value: &str) {
+    out.message(field, |out| {
+        out.text(1, name);
+        out.message(2, |out| out.bytes(1, value.as_bytes()));
+    });
+}
+
+/// The content of an `AnyValue`. Integers above `i64::MAX` have no type there and are sent as text.
+pub(super) fn any_value(out: &mut Message, value: &Value) {
+    match value {
+        Value::Null => {}
+        Value::Text(text) => out.bytes(1, text.as_bytes()),
+        Value::Bool(value) => out.varint(2, u64::from(*value)),
+        Value::Integer(value) => out.varint(3, *value as u64),
+        Value::Unsigned(value) => match i64::try_from(*value) {
+            Ok(value) => out.varint(3, value as u64),
+            Err(_) => out.bytes(1, itoa::Buffer::new().format(*value).as_bytes()),
+        },
+        Value::Float(value) => out.double(4, *value),
+        Value::List(values) => out.message(5, |out| {
+            values.iter().for_each(|value| out.message(1, |out| any_value(out, value)));
+        }),
+        Value::Map(fields) => out.message(6, |out| attributes(out, 1, fields)),
+    }
+}
+
+/// `InstrumentationScope` in field 1.
+pub(super) fn scope(out: &mut Message, name: &str) {
+    out.message(1, |out| out.text(1, name));
+}
+
+/// Groups items by their scope, in the order in which the scopes come first.
+pub(super) fn by_scope<T>(items: &[T], scope: impl Fn(&T) -> &str) -> Vec<(&str, Vec<&T>)> {
+    let mut groups: Vec<(&str, Vec<&T>)> = Vec::new();
+    for item in items {
+        let name = scope(item);
+        // Few modules make spans: a list is searched faster than a map.
+        match groups.iter_mut().find(|(group, _)| *group == name) {
+            Some((_, group)) => group.push(item),
+            None => groups.push((name, vec![item])),
+        }
+    }
+    groups
+}

@@ -5,6 +5,10 @@ use std::ops::Range;
 use super::keys::{Class, Keys};
 use super::replacement::Action;
 
+/// The longest part of a name that is looked at on each side of a key: text that is one long word must not be read over
+/// and over.
+const MAX_NAME: usize = 128;
+
 /// Schemes of an `Authorization` header: the secret is what follows.
 const SCHEMES: &[&str] = &["bearer", "basic", "digest", "token", "negotiate", "apikey", "aws4-hmac-sha256"];
 
@@ -19,8 +23,10 @@ fn skip(bytes: &[u8], from: usize, wanted: impl Fn(u8) -> bool) -> usize {
 /// The value that belongs to the key that was found at `hit`, if a value follows.
 pub(super) fn find(text: &str, hit: Range<usize>, keys: &Keys) -> Option<(Range<usize>, Action)> {
     let bytes = text.as_bytes();
-    let end = skip(bytes, hit.end, is_name);
-    let start = hit.start - bytes.get(..hit.start)?.iter().rev().take_while(|byte| is_name(**byte)).count();
+    let after = bytes.get(hit.end..)?;
+    let end = hit.end + after.iter().take(MAX_NAME).take_while(|byte| is_name(**byte)).count();
+    let before = bytes.get(..hit.start)?;
+    let start = hit.start - before.iter().rev().take(MAX_NAME).take_while(|byte| is_name(**byte)).count();
     let separated = separator(bytes, end)?;
     let name = text.get(start..end)?;
     let (action, numbers_are_plain) = match keys.class(name) {

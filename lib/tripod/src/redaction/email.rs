@@ -16,15 +16,20 @@ pub(super) fn find(text: &str, mut found: impl FnMut(Range<usize>)) {
             let labels: Vec<&[u8]> = domain.split(|byte| *byte == b'.').collect();
             labels.len() >= 2
                 && labels.iter().all(|label| !label.is_empty())
-                && labels.last().is_some_and(|last| {
-                    last.len() >= 2 && last.iter().all(|byte| byte.is_ascii_alphabetic() || *byte >= 0x80)
-                })
+                && labels.last().is_some_and(|last| is_top_level(last))
         });
         if local > 0 && is_host {
             // Letters beyond ASCII are taken byte by byte, so both ends lie on boundaries only if widened.
             found(text.floor_char_boundary(at - local)..text.ceil_char_boundary(end));
         }
     }
+}
+
+/// Two letters at the least; of other scripts that takes two bytes each or more.
+fn is_top_level(label: &[u8]) -> bool {
+    let ascii = label.iter().filter(|byte| byte.is_ascii_alphabetic()).count();
+    let other = label.iter().filter(|byte| **byte >= 0x80).count();
+    ascii + other == label.len() && (ascii >= 2 || other >= 6)
 }
 
 fn is_local(byte: u8) -> bool {

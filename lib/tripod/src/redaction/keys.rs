@@ -120,6 +120,7 @@ impl Keys {
     pub(super) fn class(&self, name: &str) -> Class {
         let Some(automaton) = &self.automaton else { return Class::Plain };
         let mut class = Class::Plain;
+        let mut kind_of_token = None;
         for found in automaton.find_overlapping_iter(name) {
             let Some((key, action)) =
                 self.key_of_pattern.get(found.pattern().as_usize()).and_then(|i| self.keys.get(*i))
@@ -130,20 +131,39 @@ impl Keys {
                 continue;
             }
             if key == "token" {
-                let lower = name.to_ascii_lowercase();
-                if TOKEN_NAMES.iter().any(|known| lower.contains(known)) {
-                    continue;
-                }
-                if TOKEN_COUNTS.iter().any(|known| lower.contains(known)) {
-                    if class == Class::Plain {
+                match *kind_of_token.get_or_insert_with(|| TokenKind::of(name)) {
+                    TokenKind::Secret => {}
+                    TokenKind::Name => continue,
+                    TokenKind::Count => {
                         class = Class::SecretUnlessNumber(*action);
+                        continue;
                     }
-                    continue;
                 }
             }
             return Class::Secret(*action);
         }
         class
+    }
+}
+
+/// What a name that has `token` in it is about.
+#[derive(Clone, Copy)]
+enum TokenKind {
+    Secret,
+    Name,
+    Count,
+}
+
+impl TokenKind {
+    fn of(name: &str) -> Self {
+        let lower = name.to_ascii_lowercase();
+        if TOKEN_NAMES.iter().any(|known| lower.contains(known)) {
+            Self::Name
+        } else if TOKEN_COUNTS.iter().any(|known| lower.contains(known)) {
+            Self::Count
+        } else {
+            Self::Secret
+        }
     }
 }
 

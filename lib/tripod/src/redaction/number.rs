@@ -115,7 +115,7 @@ impl Number {
         if is_american {
             return Some(Pattern::Phone);
         }
-        let in_groups = !self.parenthesis && !self.points && !self.plus && !(self.dashes && self.spaces);
+        let in_groups = !self.parenthesis && !self.points && !self.plus && (!self.dashes || !self.spaces);
         let group_sizes =
             self.group == 0 || matches!(groups, [4, 4, 4, 1..=4] | [4, 6, 5] | [4, 6, 4] | [4, 4, 4, 4, 3]);
         (in_groups && group_sizes && is_card_number(digits)).then_some(Pattern::Card)
@@ -180,5 +180,5 @@ fn passes_luhn(digits: &[u8]) -> bool {
             (_, digit) => digit * 2 - 9,
         })
         .sum();
-    sum % 10 == 0
+    sum.is_multiple_of(10)
 }

@@ -181,10 +181,14 @@ impl Scanner {
         if !automaton.is_match(text) {
             return;
         }
-        // Values end up in one finding however many keys they hold; what lies before `done` has been looked at.
+        // What lies before `done` is hidden already, however many keys it holds.
         let mut done = 0;
         for hit in automaton.find_overlapping_iter(text) {
             let Some(trigger) = self.triggers.get(hit.pattern().as_usize()) else { continue };
+            if hit.start() < done {
+                continue;
+            }
+            let found_before = found.len();
             let by_looks = |pattern: Pattern, range: Option<Range<usize>>, found: &mut Vec<Finding>| {
                 if let (Some(range), Some(action)) = (range, self.action(pattern)) {
                     found.push(Finding { range, pattern: Some(pattern), action });
@@ -192,11 +196,7 @@ impl Scanner {
             };
             match trigger {
                 Trigger::Key => {
-                    if hit.start() < done {
-                        continue;
-                    }
                     if let Some((range, action)) = assignment::find(text, hit.range(), keys) {
-                        done = range.end;
                         found.push(Finding { range, pattern: None, action });
                     }
                 }
@@ -217,6 +217,10 @@ impl Scanner {
                     }
                 }
             }
+            // A parameter far into a URL says nothing about what stands before it.
+            let is_parameter = |finding: &&Finding| finding.pattern.is_none() && matches!(trigger, Trigger::Url);
+            let new = found.iter().skip(found_before).filter(|finding| !is_parameter(finding));
+            done = new.map(|finding| finding.range.end).fold(done, usize::max);
         }
     }
 

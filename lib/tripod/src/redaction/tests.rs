@@ -144,6 +144,7 @@ fn patterns() {
     check("with ghp_abcdefghijklmnopqrstuvwxyz0123456789", "with [REDACTED:api_key]");
     check("postgresql://user:pa@ss@host:5432/db", "postgresql://[REDACTED:url]@host:5432/db");
     check("postgresql://user:pa/s?s@host.org/db", "postgresql://[REDACTED:url]@host.org/db");
+    check("https://h.example/?password=hunter2&sig=abc", "https://h.example/?password=[REDACTED]&sig=[REDACTED]");
     check("https://b.example/o?X-Amz-Signature=abc&n=1", "https://b.example/o?X-Amz-Signature=[REDACTED]&n=1");
 }
 
@@ -226,6 +227,38 @@ fn static_names_are_remembered_by_redactor() {
     for _ in 0..2 {
         assert!(hidden(&strict));
         assert!(!hidden(&Redactor::default()));
+    }
+}
+
+/// Text that would take minutes if any scanner looked at it over and over.
+#[test]
+fn long_hostile_text_is_read_once() {
+    let redactor = Redactor::default();
+    for part in [
+        "token",
+        "password=",
+        "password=\"",
+        "token: Some(",
+        "-eyJ",
+        "=eyJ",
+        "sk-",
+        "-sk-",
+        "://",
+        "://@",
+        "a@",
+        "AKIA",
+        "+1",
+        "-----BEGIN PRIVATE KEY-----",
+        "bearer ",
+        "secret[",
+        "1-",
+        "\\\"token\\\":",
+        "eyJaaaaaaaaaa.",
+    ] {
+        let text = part.repeat(100_000 / part.len());
+        let _ = redactor.text(&text);
+        let _ = redactor.is_secret(&text);
+        let _ = redactor.query(&text);
     }
 }
 

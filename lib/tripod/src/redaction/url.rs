@@ -14,6 +14,9 @@ const SECRET_PARAMETERS: &[&str] = &[
     "key",
 ];
 
+/// The longest URL that is looked at, in bytes.
+const MAX_URL: usize = 2 * 1024;
+
 fn ends_url(byte: u8) -> bool {
     byte.is_ascii_whitespace() || matches!(byte, b'"' | b'\'' | b'<' | b'>' | b'`' | b'\\')
 }
@@ -23,7 +26,8 @@ pub(super) fn find(text: &str, hit: usize, whole_query: bool, mut found: impl Fn
     let bytes = text.as_bytes();
     let start = hit + 3;
     let Some(rest) = bytes.get(start..) else { return };
-    let url_end = start + rest.iter().take_while(|byte| !ends_url(**byte)).count();
+    let rest = rest.get(..MAX_URL).unwrap_or(rest);
+    let url_end = || start + rest.iter().take_while(|byte| !ends_url(**byte)).count();
     let authority_end =
         start + rest.iter().take_while(|byte| !ends_url(**byte) && !matches!(byte, b'/' | b'?' | b'#')).count();
     let mut userinfo_end = memchr::memrchr(b'@', &bytes[start..authority_end]).map(|at| start + at);
@@ -33,7 +37,7 @@ pub(super) fn find(text: &str, hit: usize, whole_query: bool, mut found: impl Fn
         let is_port = colon.is_none_or(|colon| bytes[colon + 1..authority_end].iter().all(u8::is_ascii_digit));
         let is_ipv6 = bytes.get(start) == Some(&b'[');
         if !is_port && !is_ipv6 {
-            userinfo_end = memchr::memrchr(b'@', &bytes[start..url_end]).map(|at| start + at);
+            userinfo_end = memchr::memrchr(b'@', &bytes[start..url_end()]).map(|at| start + at);
         }
     }
     if let Some(end) = userinfo_end
@@ -42,8 +46,12 @@ pub(super) fn find(text: &str, hit: usize, whole_query: bool, mut found: impl Fn
         found(start..end, true);
     }
     let from = userinfo_end.unwrap_or(start);
-    if let Some(question) = memchr::memchr(b'?', &bytes[from..url_end]) {
-        query(text, from + question + 1..url_end, whole_query, |range| found(range, false));
+    if memchr::memchr(b'?', rest).is_none() {
+        return;
+    }
+    let end = url_end();
+    if let Some(question) = memchr::memchr(b'?', bytes.get(from..end).unwrap_or_default()) {
+        query(text, from + question + 1..end, whole_query, |range| found(range, false));
     }
 }
 

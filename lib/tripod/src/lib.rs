@@ -12,6 +12,8 @@ mod builder;
 pub mod context;
 pub mod external;
 pub mod field;
+#[cfg(doctest)]
+pub mod guide;
 pub mod health;
 pub mod jobs;
 pub mod layer;

@@ -137,6 +137,10 @@ impl SpanPipeline {
 
     /// Waits until every sink has delivered what it was given, or until the deadline. True when all was.
     pub fn flush(&self, deadline: Instant) -> bool {
-        self.sinks.iter().fold(true, |all, sink| sink.flush(deadline) && all)
+        let mut all = true;
+        for sink in &self.sinks {
+            all &= sink.flush(deadline);
+        }
+        all
     }
 }

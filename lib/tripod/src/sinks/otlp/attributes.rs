@@ -61,3 +61,68 @@ pub(super) fn by_scope<T>(items: &[T], scope: impl Fn(&T) -> &str) -> Vec<(&str,
     }
     groups
 }
+
+#[cfg(test)]
+mod tests {
+    use opentelemetry_proto::tonic::common::v1::any_value::Value as Any;
+    use opentelemetry_proto::tonic::common::v1::{AnyValue, ArrayValue, KeyValue, KeyValueList};
+    use opentelemetry_proto::tonic::resource::v1::Resource;
+    use proptest::prelude::*;
+    use prost::Message as _;
+
+    use super::*;
+    use crate::field::Fields;
+
+    fn value() -> impl Strategy<Value = Value> {
+        let leaf = prop_oneof![
+            Just(Value::Null),
+            any::<bool>().prop_map(Value::Bool),
+            any::<i64>().prop_map(Value::Integer),
+            any::<u64>().prop_map(Value::Unsigned),
+            any::<i32>().prop_map(|n| Value::Float(f64::from(n) / 3.0)),
+            "\\PC{0,300}".prop_map(Value::from),
+        ];
+        leaf.prop_recursive(4, 40, 6, |inner| {
+            prop_oneof![
+                proptest::collection::vec(inner.clone(), 0..6).prop_map(Value::List),
+                proptest::collection::vec(("\\PC{1,9}".prop_map(Name::from), inner), 0..6).prop_map(Value::Map),
+            ]
+        })
+    }
+
+    fn expected(value: &Value) -> AnyValue {
+        let value = match value {
+            Value::Null => None,
+            Value::Bool(value) => Some(Any::BoolValue(*value)),
+            Value::Integer(value) => Some(Any::IntValue(*value)),
+            Value::Unsigned(value) => {
+                Some(i64::try_from(*value).map_or_else(|_| Any::StringValue(value.to_string()), Any::IntValue))
+            }
+            Value::Float(value) => Some(Any::DoubleValue(*value)),
+            Value::Text(text) => Some(Any::StringValue(text.to_string())),
+            Value::List(values) => Some(Any::ArrayValue(ArrayValue { values: values.iter().map(expected).collect() })),
+            Value::Map(fields) => Some(Any::KvlistValue(KeyValueList { values: pairs(fields) })),
+        };
+        AnyValue { value }
+    }
+
+    fn pairs(fields: &Fields) -> Vec<KeyValue> {
+        let pair = |(name, value): &(Name, Value)| KeyValue {
+            key: name.to_string(),
+            value: Some(expected(value)),
+            ..KeyValue::default()
+        };
+        fields.iter().map(pair).collect()
+    }
+
+    proptest! {
+        #[test]
+        fn any_value_is_read_back_by_prost(value in value()) {
+            let fields = vec![("name".into(), value)];
+            let mut message = Message::default();
+            attributes(&mut message, 1, &fields);
+            let resource = Resource::decode(message.0.as_slice()).unwrap();
+            prop_assert_eq!(resource.attributes, pairs(&fields));
+        }
+    }
+}

@@ -193,3 +193,19 @@ fn retry_delay(details: &[u8]) -> Option<Duration> {
     }
     None
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    proptest! {
+        #[test]
+        fn no_answer_makes_it_panic(body in proptest::collection::vec(any::<u8>(), 0..200), text in "\\PC{0,80}") {
+            let _ = accepted(&body);
+            let _ = retry_delay(text.as_bytes());
+            let _ = retry_delay(base64::engine::general_purpose::STANDARD.encode(&body).as_bytes());
+        }
+    }
+}

@@ -60,6 +60,8 @@ pub fn builder(service: impl Into<String>) -> Builder {
         span_sinks: Vec::new(),
         namespace: None,
         resource: Vec::new(),
+        #[cfg(feature = "sentry")]
+        sentry: Box::new(|sentry| sentry),
     }
 }
 
@@ -105,6 +107,9 @@ impl std::error::Error for InitError {
 
 type Change = Box<dyn FnOnce(&mut Settings)>;
 
+#[cfg(feature = "sentry")]
+type ChangeSentry = Box<dyn FnOnce(crate::errors::SentrySettings) -> crate::errors::SentrySettings>;
+
 /// Settings in code. What is set here counts before the environment.
 pub struct Builder {
     service: String,
@@ -117,6 +122,8 @@ pub struct Builder {
     span_sinks: Vec<Arc<dyn SpanSink>>,
     namespace: Option<String>,
     resource: Vec<(Name, Value)>,
+    #[cfg(feature = "sentry")]
+    sentry: ChangeSentry,
 }
 
 impl fmt::Debug for Builder {
@@ -236,12 +243,29 @@ impl Builder {
         self.settings(move |settings| settings.traces.keep = keep)
     }
 
+    /// Changes what Sentry gets: rates, status codes, `before_send`. Without a `SENTRY_DSN` nothing is sent.
+    #[cfg(feature = "sentry")]
+    #[must_use]
+    pub fn sentry(
+        mut self,
+        change: impl FnOnce(crate::errors::SentrySettings) -> crate::errors::SentrySettings + 'static,
+    ) -> Self {
+        let before = self.sentry;
+        self.sentry = Box::new(move |sentry| change(before(sentry)));
+        self
+    }
+
     /// Starts everything, for the whole process.
     ///
     /// # Errors
     /// As [`init`].
     pub fn init(self) -> Result<Tripod, InitError> {
-        let tripod = self.build()?;
+        // What the application sends with the functions of the `sentry` crate goes the same way.
+        #[cfg(feature = "sentry")]
+        let builder = self.sentry(crate::errors::SentrySettings::bind_hub);
+        #[cfg(not(feature = "sentry"))]
+        let builder = self;
+        let tripod = builder.build()?;
         tracing::dispatcher::set_global_default(tripod.dispatch.clone()).map_err(|_| InitError::AlreadyInitialised)?;
         propagation::set(tripod.settings.propagator.clone());
         if let Some(logs) = tripod.layer.logs() {
@@ -305,7 +329,7 @@ impl Builder {
         }
         #[cfg(feature = "sentry")]
         if let Some(sentry) = sentry {
-            let sink = crate::errors::SentrySink::start(sentry, &redactor, &network, &accounts);
+            let sink = crate::errors::SentrySink::start((self.sentry)(sentry), &redactor, &network, &accounts);
             logs = logs.with_sink(Level::Trace, Arc::new(sink.map_err(opened("Sentry"))?));
         }
         for (least, sink) in self.sinks {
@@ -396,17 +420,32 @@ fn collect(registry: &Registry, settings: &Settings, accounts: &Accounts, networ
 
 #[cfg(feature = "sentry")]
 fn sentry(variables: &mut Variables, settings: &Settings) -> Option<crate::errors::SentrySettings> {
-    let sentry = match crate::errors::SentrySettings::new(settings.sentry_dsn.as_deref()?) {
+    let mut sentry = match crate::errors::SentrySettings::new(settings.sentry_dsn.as_deref()?) {
         Ok(sentry) => sentry.environment(settings.service.environment.clone()),
         Err(error) => {
             variables.mistake("SENTRY_DSN", error.to_string());
             return None;
         }
     };
-    Some(match settings.service.version.clone() {
-        Some(version) => sentry.release(version),
-        None => sentry,
-    })
+    let release = ["SENTRY_RELEASE", "GIT_COMMIT_SHA"].into_iter().find_map(|name| variables.text(name));
+    if let Some(release) = release.or_else(|| settings.service.version.clone()) {
+        sentry = sentry.release(release);
+    }
+    // Both are checked to lie between 0 and 1 before they are set.
+    if let Some(rate) = variables.number("SENTRY_SAMPLE_RATE", 0.0..=1.0) {
+        sentry = sentry.sample_rate(rate).ok()?;
+    }
+    if let Some(rate) = variables.number("SENTRY_TRACES_SAMPLE_RATE", 0.0..=1.0) {
+        sentry = sentry.traces_sample_rate(rate).ok()?;
+    }
+    if let Some(codes) = variables.list("SENTRY_FAILED_STATUS_CODES") {
+        let codes: Result<Vec<u16>, _> = codes.iter().map(|code| code.trim().parse()).collect();
+        match codes {
+            Ok(codes) => sentry = sentry.failed_status_codes(codes),
+            Err(_) => variables.mistake("SENTRY_FAILED_STATUS_CODES", "expected status codes such as 500,502,503"),
+        }
+    }
+    Some(sentry)
 }
 
 /// Keeps lines within the limits of `OTEL_LOGRECORD_*`.

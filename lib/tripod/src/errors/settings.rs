@@ -66,7 +66,7 @@ impl std::error::Error for InvalidSentrySettings {}
 
 impl SentrySettings {
     /// Everything that fails is sent, nothing personal with it; no performance data. Status codes 500 to 599 count as
-    /// failed. The release is that of `GIT_COMMIT_SHA` or `SENTRY_RELEASE` if one is set.
+    /// failed.
     ///
     /// # Errors
     /// When the DSN cannot be read.
@@ -75,11 +75,9 @@ impl SentrySettings {
             .trim()
             .parse()
             .map_err(|error: sentry::types::ParseDsnError| InvalidSentrySettings::Dsn(error.to_string()))?;
-        let variable = |name: &str| std::env::var(name).ok().filter(|value| !value.is_empty());
-        let release = variable("SENTRY_RELEASE").or_else(|| variable("GIT_COMMIT_SHA"));
         Ok(Self {
             dsn,
-            release: release.map(Cow::Owned),
+            release: None,
             environment: None,
             server_name: None,
             sample_rate: 1.0,

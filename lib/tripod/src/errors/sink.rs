@@ -88,6 +88,9 @@ fn options(settings: &SentrySettings, redactor: &Redactor, transport: Arc<Networ
         }
     });
     let mut options = sentry::apply_defaults(options);
+    // What the settings leave open stays open, whatever the crate found in the environment.
+    options.release = settings.release.clone();
+    options.environment = settings.environment.clone();
     options.dsn = Some(settings.dsn.clone());
     options.transport = Some(Arc::new(Given(transport)));
     options

@@ -200,3 +200,41 @@ fn wrong_settings_are_refused_without_repeating_the_key() {
     assert!(settings.clone().sample_rate(1.5).is_err());
     assert!(settings.traces_sample_rate(f32::NAN).is_err());
 }
+
+#[test]
+fn the_environment_and_the_builder_decide_what_is_sent() {
+    let server = StandIn::start(&[]);
+    let dsn = format!("http://public@{}/42", server.address);
+    let pairs = [
+        ("SENTRY_DSN", dsn.as_str()),
+        ("GIT_COMMIT_SHA", "abc123"),
+        ("ENVIRONMENT", "staging"),
+        ("SENTRY_FAILED_STATUS_CODES", "404, 429"),
+        ("OTEL_TRACES_EXPORTER", "none"),
+        ("OTEL_METRICS_EXPORTER", "none"),
+    ];
+    let variables = crate::settings::Variables::from_pairs(pairs);
+    let tripod = crate::builder("api")
+        .variables(variables)
+        .sentry(|sentry| {
+            sentry.before_send(|mut event| {
+                event.tags.insert("seen".to_owned(), "yes".to_owned());
+                Some(event)
+            })
+        })
+        .build()
+        .unwrap();
+    tracing::dispatcher::with_default(&tripod.dispatch(), || tracing::info!(status_code = 429, "request_completed"));
+    tripod.shutdown(Duration::from_secs(60));
+    let event = decoded(&server.next());
+    assert_eq!((event.release.as_deref(), event.environment.as_deref()), (Some("abc123"), Some("staging")));
+    assert_eq!(event.tags["seen"], "yes");
+
+    let variables = crate::settings::Variables::from_pairs([
+        ("SENTRY_DSN", "https://key@sentry.example/1"),
+        ("SENTRY_SAMPLE_RATE", "2"),
+        ("SENTRY_FAILED_STATUS_CODES", "many"),
+    ]);
+    let error = crate::builder("api").variables(variables).build().unwrap_err().to_string();
+    assert!(error.contains("SENTRY_SAMPLE_RATE") && error.contains("SENTRY_FAILED_STATUS_CODES"), "{error}");
+}

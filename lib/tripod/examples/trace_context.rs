@@ -25,7 +25,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
 }
 
 /// The service. The layer reads the trace of a request.
-pub fn router(tripod: &Tripod) -> Router {
+pub(crate) fn router(tripod: &Tripod) -> Router {
     Router::new().route("/test", post(test)).layer(tripod.http_layer())
 }
 

@@ -11,7 +11,7 @@ fuzz_target!(|bytes: &[u8]| {
     for found in scan(bytes) {
         match found {
             Found::Record { lsn, tag, payload } => {
-                assert_eq!(bytes[at..at + HEADER_BYTES], encode_record(lsn, tag, payload));
+                assert_eq!(bytes[at..at + HEADER_BYTES], encode_record(lsn, tag, &[payload]));
                 assert_eq!(&bytes[at + HEADER_BYTES..at + HEADER_BYTES + payload.len()], payload);
                 at += HEADER_BYTES + payload.len();
             }

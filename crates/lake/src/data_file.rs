@@ -9,7 +9,7 @@ use bytes::Bytes;
 use chrono::{DateTime, Days, NaiveDate};
 use deltalake::kernel::{Add, LogicalFileView, Remove};
 use parquet::arrow::ArrowWriter;
-use parquet::basic::{Compression, ZstdLevel};
+use parquet::basic::{Compression, Encoding, ZstdLevel};
 use parquet::file::properties::{EnabledStatistics, WriterProperties};
 use parquet::schema::types::ColumnPath;
 use serde_json::json;
@@ -24,7 +24,7 @@ use crate::order::{DayRows, sort_columns};
 
 /// Rows of a row group. A trace's spans lie in the row groups of its services, and the id column of each is decoded to
 /// find them: the smaller the group, the sooner. Much smaller groups would cost space for their footers.
-const ROW_GROUP_ROWS: usize = 32 * 1024;
+pub(crate) const ROW_GROUP_ROWS: usize = 32 * 1024;
 /// Rows of a page, which is the least that is decompressed to read one row.
 const PAGE_ROWS: usize = 4 * 1024;
 /// Rows that are gathered and encoded at once.
@@ -112,6 +112,11 @@ pub(crate) fn now_millis() -> i64 {
     chrono::Utc::now().timestamp_millis()
 }
 
+/// A new file's path below the table's root.
+pub(crate) fn new_path(date: &str) -> String {
+    format!("{DATE}={date}/{}.parquet", Uuid::new_v4())
+}
+
 fn date(day: i32) -> String {
     let epoch = DateTime::UNIX_EPOCH.date_naive();
     let date: Option<NaiveDate> = if day >= 0 {
@@ -160,7 +165,7 @@ impl FileWriter {
     pub(crate) fn finish(self) -> Result<(DataFile, Bytes), LakeError> {
         let content = Bytes::from(self.writer.into_inner()?);
         let file = DataFile {
-            path: format!("{DATE}={}/{}.parquet", self.date, Uuid::new_v4()),
+            path: new_path(&self.date),
             bytes: content.len() as u64,
             rows: self.rows,
             date: self.date,
@@ -217,6 +222,12 @@ fn properties(signal: Signal) -> Result<WriterProperties, LakeError> {
             builder = builder
                 .set_column_dictionary_enabled(path(column.name), false)
                 .set_column_statistics_enabled(path(column.name), EnabledStatistics::None);
+        }
+        if column.kind == Kind::Time || column.name == "duration_ns" {
+            // Neighbours are close; a dictionary would hold every value once.
+            builder = builder
+                .set_column_dictionary_enabled(path(column.name), false)
+                .set_column_encoding(path(column.name), Encoding::DELTA_BINARY_PACKED);
         }
         if column.kind == Kind::Json {
             builder = builder.set_column_statistics_enabled(path(column.name), EnabledStatistics::None);

@@ -15,6 +15,7 @@ mod data_file;
 mod disk;
 mod error;
 mod hot;
+mod join;
 mod lake;
 mod layout;
 mod meters;

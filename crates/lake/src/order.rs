@@ -1,4 +1,9 @@
-//! The order of rows in a file: by day, then by what queries ask for, then by time.
+//! The order of rows in a file: by day, then by what queries ask for, then as they came.
+//!
+//! Within one service, spans and log records keep the order of their arrival, which is that of their time but for the
+//! seconds that a sender gathers them for; those of one trace in one request move together. A file's statistics prune
+//! by time as well as if it were sorted to the nanosecond, ids repeat next to each other, where compression sees it, and
+//! rows are gathered from places that lie side by side.
 
 use std::collections::HashMap;
 
@@ -8,11 +13,20 @@ use tripod_storage::Signal;
 
 const DAY_NANOS: i64 = 24 * 60 * 60 * 1_000_000_000;
 
-/// The text columns that a signal's rows are sorted by, before time.
+/// The text columns that a signal's rows are sorted by.
 pub(crate) fn sort_columns(signal: Signal) -> &'static [&'static str] {
     match signal {
         Signal::Spans | Signal::Logs => &["service_name"],
         Signal::Metrics => &["name", "service_name", "attributes"],
+    }
+}
+
+/// The column whose equal values move together within a service and a batch.
+fn group_column(signal: Signal) -> Option<&'static str> {
+    match signal {
+        Signal::Spans | Signal::Logs => Some("trace_id"),
+        // Points of a series are told apart by their sort columns already.
+        Signal::Metrics => None,
     }
 }
 
@@ -24,35 +38,82 @@ pub(crate) struct DayRows {
     pub(crate) rows: Vec<(usize, usize)>,
 }
 
+/// A row's place, compared from the first field to the last.
+#[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
+struct Place {
+    day: i32,
+    key: u32,
+    batch: u32,
+    /// The first row of the batch that has the same group.
+    group: u32,
+    row: u32,
+}
+
 /// Sorts the rows of several batches; each batch has all columns of the signal.
 pub(crate) fn sort(signal: Signal, batches: &[RecordBatch]) -> Vec<DayRows> {
     let mut keys = Keys::default();
-    let mut places: Vec<(i32, u32, i64, u32, u32)> = Vec::new();
+    let mut places: Vec<Place> = Vec::with_capacity(batches.iter().map(RecordBatch::num_rows).sum());
+    let mut groups = Groups::default();
     for (index, batch) in batches.iter().enumerate() {
-        let texts: Vec<&StringViewArray> = sort_columns(signal)
-            .iter()
-            .filter_map(|name| batch.column_by_name(name).and_then(|array| array.as_string_view_opt()))
-            .collect();
+        let text = |name: &str| batch.column_by_name(name).and_then(|array| array.as_string_view_opt());
+        let texts: Vec<&StringViewArray> = sort_columns(signal).iter().filter_map(|name| text(name)).collect();
+        let group = group_column(signal).and_then(text);
         let Some(times) = batch.column_by_name(signal.time_column()) else { continue };
         let times = times.as_primitive::<TimestampNanosecondType>();
+        groups.clear();
         for (row, time) in times.values().iter().enumerate() {
-            let key = keys.number(&texts, row);
-            // Days of 64-bit nanoseconds fit 32 bits by far.
-            places.push((time.div_euclid(DAY_NANOS) as i32, key, *time, index as u32, row as u32));
+            places.push(Place {
+                // Days of 64-bit nanoseconds fit 32 bits by far.
+                day: time.div_euclid(DAY_NANOS) as i32,
+                key: keys.number(&texts, row),
+                batch: index as u32,
+                group: group.map_or(row as u32, |ids| groups.first(ids, row)),
+                row: row as u32,
+            });
         }
     }
     let ranks = keys.ranks();
     for place in &mut places {
-        place.1 = ranks[place.1 as usize];
+        place.key = ranks[place.key as usize];
     }
     places.sort_unstable();
     places
-        .chunk_by(|a, b| a.0 == b.0)
+        .chunk_by(|a, b| a.day == b.day)
         .map(|day| DayRows {
-            day: day[0].0,
-            rows: day.iter().map(|(_, _, _, batch, row)| (*batch as usize, *row as usize)).collect(),
+            day: day[0].day,
+            rows: day.iter().map(|place| (place.batch as usize, place.row as usize)).collect(),
         })
         .collect()
+}
+
+/// The first row of each group of a batch.
+#[derive(Default)]
+struct Groups<'a> {
+    first: HashMap<&'a str, u32>,
+    last: Option<(&'a str, u32)>,
+}
+
+impl<'a> Groups<'a> {
+    fn clear(&mut self) {
+        self.first.clear();
+        self.last = None;
+    }
+
+    fn first(&mut self, ids: &'a StringViewArray, row: usize) -> u32 {
+        let own = row as u32;
+        if ids.is_null(row) {
+            return own;
+        }
+        let id = ids.value(row);
+        if let Some((last, first)) = self.last
+            && last == id
+        {
+            return first;
+        }
+        let first = *self.first.entry(id).or_insert(own);
+        self.last = Some((id, first));
+        first
+    }
 }
 
 /// Distinct sort keys, numbered as they are met.
@@ -88,5 +149,50 @@ impl<'a> Keys<'a> {
             ranks[*number as usize] = rank as u32;
         }
         ranks
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tripod_model::sink::{Sink, SpanSink};
+    use tripod_model::{Attribute, Resource, Scope, Span, SpanId, TraceId};
+    use tripod_storage::record::SpanRows;
+
+    use super::*;
+
+    /// A batch of spans, given as service, trace and start in days.
+    fn batch(spans: &[(&str, u8, u64)]) -> RecordBatch {
+        let mut rows = SpanRows::new(0);
+        for (index, (service, trace, day)) in spans.iter().enumerate() {
+            rows.resource(&Resource {
+                attributes: vec![Attribute::new("service.name", (*service).to_owned())],
+                ..Resource::default()
+            });
+            rows.scope(&Scope::default());
+            let start = day * DAY_NANOS as u64;
+            rows.span(&Span {
+                trace_id: TraceId([*trace; 16]),
+                span_id: SpanId([index as u8 + 1; 8]),
+                start_time_unix_nano: start,
+                end_time_unix_nano: start,
+                ..Span::default()
+            });
+        }
+        rows.finish().0.rows
+    }
+
+    fn order(batches: &[RecordBatch]) -> Vec<(i32, Vec<(usize, usize)>)> {
+        sort(Signal::Spans, batches).into_iter().map(|day| (day.day, day.rows)).collect()
+    }
+
+    #[test]
+    fn a_trace_stays_together_within_its_service_and_batch() {
+        let batches = [batch(&[("b", 1, 0), ("a", 1, 0), ("a", 2, 0), ("a", 1, 0)]), batch(&[("a", 1, 0)])];
+        assert_eq!(order(&batches), [(0, vec![(0, 1), (0, 3), (0, 2), (1, 0), (0, 0)])]);
+    }
+
+    #[test]
+    fn days_come_apart() {
+        assert_eq!(order(&[batch(&[("a", 1, 2), ("a", 1, 1)])]), [(1, vec![(0, 1)]), (2, vec![(0, 0)])]);
     }
 }

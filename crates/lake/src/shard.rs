@@ -18,6 +18,7 @@ use crate::columns::DATE;
 use crate::compaction::{choose, merge};
 use crate::data_file::{DataFile, now_millis, write_day};
 use crate::hot::{Frozen, Hot, MANY_SMALL, Reservation};
+use crate::join::{is_worth_joining, join};
 use crate::order::sort;
 use crate::scan::Reader;
 use crate::settings::{CompactionSettings, FlushSettings};
@@ -176,12 +177,15 @@ impl Shard {
         }
     }
 
-    /// Merges small files until no group of them is worth it.
+    /// Merges or joins small files until no group of them is worth it.
     pub(crate) async fn compact(&self, reader: &Reader, settings: &CompactionSettings) -> Result<(), LakeError> {
         while let Some(chosen) = choose(&self.hot.files(), settings) {
             let start = Instant::now();
-            let merged = merge(self.signal, reader, &chosen, settings.target_bytes).await?;
-            let added = self.put(merged).await?;
+            let added = if is_worth_joining(&chosen) {
+                vec![Arc::new(join(&self.store, &chosen).await?)]
+            } else {
+                self.put(merge(self.signal, reader, &chosen, settings.target_bytes).await?).await?
+            };
             let removes = chosen.iter().map(|file| Action::Remove(file.remove(false)));
             let adds = added.iter().map(|file| Action::Add(file.add(self.signal, false)));
             let operation = DeltaOperation::Optimize { predicate: None, target_size: settings.target_bytes as i64 };

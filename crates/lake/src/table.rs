@@ -13,7 +13,7 @@ use deltalake::protocol::DeltaOperation;
 use deltalake::table::state::DeltaTableState;
 use deltalake::{DeltaTable, DeltaTableBuilder};
 use futures::{StreamExt, TryStreamExt};
-use object_store::{ObjectStore, ObjectStoreExt};
+use object_store::{ObjectStore, ObjectStoreExt, WriteMultipart};
 use tripod_storage::Signal;
 use url::Url;
 
@@ -63,6 +63,7 @@ impl Table {
     pub(crate) async fn open(signal: Signal, location: Location, node: &str) -> Result<Self, LakeError> {
         if let Some(directory) = &location.local {
             std::fs::create_dir_all(directory)?;
+            remove_staged(directory)?;
         }
         let mut table = DeltaTableBuilder::from_url(location.url.clone())?.build()?;
         if table.verify_deltatable_existence().await? {
@@ -215,6 +216,22 @@ impl FileStore {
         self.location.sync(path).await
     }
 
+    /// Begins a file whose content comes in parts.
+    pub(crate) async fn begin(&self, path: &str) -> Result<WriteMultipart, LakeError> {
+        Ok(WriteMultipart::new(self.objects.put_multipart(&path.into()).await?))
+    }
+
+    /// Ends a file that was begun; on return it is safe on disk.
+    pub(crate) async fn finish(&self, path: &str, upload: WriteMultipart) -> Result<(), LakeError> {
+        upload.finish().await?;
+        self.location.sync(path).await
+    }
+
+    /// A file's content.
+    pub(crate) async fn get(&self, path: &str) -> Result<Bytes, LakeError> {
+        Ok(self.objects.get(&path.into()).await?.bytes().await?)
+    }
+
     /// Deletes a file; one that is gone already is no error.
     pub(crate) async fn delete(&self, path: &str) -> Result<(), LakeError> {
         match self.objects.delete(&path.into()).await {
@@ -233,6 +250,27 @@ impl Location {
         tokio::task::spawn_blocking(sync).await.map_err(|error| LakeError::Unexpected(error.to_string()))??;
         Ok(())
     }
+}
+
+/// Deletes what an interrupted write left: `object_store` writes `name#1`, which it does not list, and then renames it.
+fn remove_staged(root: &Path) -> std::io::Result<()> {
+    for directory in std::fs::read_dir(root)? {
+        let directory = directory?;
+        if !directory.file_type()?.is_dir() {
+            continue;
+        }
+        for file in std::fs::read_dir(directory.path())? {
+            let path = file?.path();
+            let is_staged = path.file_name().and_then(|name| name.to_str()).is_some_and(|name| {
+                name.rsplit_once('#').is_some_and(|(_, number)| number.bytes().all(|byte| byte.is_ascii_digit()))
+            });
+            if is_staged {
+                tracing::info!(file = %path.display(), "deleting what an interrupted write left");
+                std::fs::remove_file(path)?;
+            }
+        }
+    }
+    Ok(())
 }
 
 fn sync_file(root: &Path, file: &Path) -> std::io::Result<()> {

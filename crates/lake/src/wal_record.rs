@@ -34,8 +34,8 @@ pub(crate) fn signal(tag: u8) -> Option<Signal> {
     Signal::ALL.into_iter().find(|signal| self::tag(*signal) == tag)
 }
 
-/// Encodes rows.
-pub(crate) fn encode(rows: &RecordBatch) -> Result<Vec<u8>, ArrowError> {
+/// Encodes rows; the parts of a record.
+pub(crate) fn encode(rows: &RecordBatch) -> Result<Vec<Vec<u8>>, ArrowError> {
     let filled: Vec<usize> =
         (0..rows.num_columns()).filter(|index| rows.column(*index).null_count() < rows.num_rows()).collect();
     let rows = rows.project(&filled)?;
@@ -48,16 +48,15 @@ pub(crate) fn encode(rows: &RecordBatch) -> Result<Vec<u8>, ArrowError> {
         &mut IpcWriteContext::default(),
     )?;
     let names: usize = rows.schema_ref().fields().iter().map(|field| field.name().len() + 2).sum();
-    let mut record = Vec::with_capacity(6 + names + encoded.ipc_message.len() + encoded.arrow_data.len());
-    record.extend_from_slice(&length::<2>(filled.len())?);
+    let mut head = Vec::with_capacity(6 + names + encoded.ipc_message.len());
+    head.extend_from_slice(&length::<2>(filled.len())?);
     for field in rows.schema_ref().fields() {
-        record.extend_from_slice(&length::<2>(field.name().len())?);
-        record.extend_from_slice(field.name().as_bytes());
+        head.extend_from_slice(&length::<2>(field.name().len())?);
+        head.extend_from_slice(field.name().as_bytes());
     }
-    record.extend_from_slice(&length::<4>(encoded.ipc_message.len())?);
-    record.extend_from_slice(&encoded.ipc_message);
-    record.extend_from_slice(&encoded.arrow_data);
-    Ok(record)
+    head.extend_from_slice(&length::<4>(encoded.ipc_message.len())?);
+    head.extend_from_slice(&encoded.ipc_message);
+    Ok(vec![head, encoded.arrow_data])
 }
 
 fn length<const BYTES: usize>(value: usize) -> Result<[u8; BYTES], ArrowError> {

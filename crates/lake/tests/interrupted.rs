@@ -120,8 +120,12 @@ async fn a_crash_after_the_data_file_and_before_the_log_entry() {
         fs::write(&target, &content[..content.len() / 2]).unwrap();
     }
     let orphan = moments.before.join(written[0].strip_prefix(&moments.after).unwrap());
+    // `object_store` writes under such a name before it renames the file.
+    let staged = orphan.with_extension("parquet#7");
+    fs::write(&staged, "half").unwrap();
     exactly_once(&moments.before).await;
     assert!(!orphan.exists(), "the file that no version names is deleted");
+    assert!(!staged.exists(), "the unfinished file is deleted");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -17,10 +17,6 @@ use std::process::ExitCode;
 
 use clap::Parser;
 
-/// Builders of columns allocate and free large buffers on many threads, which this allocator handles best.
-#[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
-
 fn main() -> ExitCode {
     match commands::run(cli::Cli::parse()) {
         Ok(code) => code,

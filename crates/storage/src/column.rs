@@ -3,7 +3,9 @@
 //! A batch of spans fills perhaps 20 of 70 columns. A column therefore is told only about the rows that have a value;
 //! the nulls between are filled in bulk, and a column without any value shares one block of zeros with all others.
 
+use std::cell::RefCell;
 use std::sync::{Arc, LazyLock};
+use std::thread::LocalKey;
 
 use arrow::array::{
     ArrayRef, BooleanArray, Int64Array, NullBufferBuilder, PrimitiveArray, StringViewArray, make_view, new_null_array,
@@ -11,9 +13,50 @@ use arrow::array::{
 use arrow::buffer::{BooleanBuffer, Buffer, NullBuffer, ScalarBuffer};
 use arrow::datatypes::{ArrowPrimitiveType, DataType};
 
-/// The most rows that memory is set aside for because a sender announced them, and the most bytes of their text.
-const EXPECTED_ROWS: usize = 16 * 1024;
-const EXPECTED_BYTES: usize = 1024 * 1024;
+/// How many blocks of each kind a thread keeps for its next columns, and the largest that it keeps, in bytes.
+const KEPT_BLOCKS: usize = 64;
+const KEPT_BYTES: usize = 512 * 1024;
+
+/// What a thread keeps.
+type Kept<T> = RefCell<Vec<Vec<T>>>;
+
+/// Elements whose blocks are used again. A column grows in the block of an earlier one and is copied to its exact size
+/// at the end: that is cheaper than growing anew, in memory that the system must clear first.
+pub(crate) trait Element: Copy + 'static {
+    fn kept() -> &'static LocalKey<Kept<Self>>;
+
+    /// A block that an earlier column has grown in, empty.
+    fn take() -> Vec<Self> {
+        Self::kept().with_borrow_mut(Vec::pop).unwrap_or_default()
+    }
+
+    /// The block's content; the block is kept for the next column of this thread.
+    fn settle(mut block: Vec<Self>) -> Vec<Self> {
+        let content = block.as_slice().to_vec();
+        block.clear();
+        Self::kept().with_borrow_mut(|kept| {
+            if kept.len() < KEPT_BLOCKS && block.capacity() * size_of::<Self>() <= KEPT_BYTES {
+                kept.push(block);
+            }
+        });
+        content
+    }
+}
+
+macro_rules! elements {
+    ($($element:ty),*) => {$(
+        impl Element for $element {
+            fn kept() -> &'static LocalKey<Kept<Self>> {
+                thread_local! {
+                    static KEPT: Kept<$element> = const { RefCell::new(Vec::new()) };
+                }
+                &KEPT
+            }
+        }
+    )*};
+}
+
+elements!(u8, u128, i64, f64);
 
 /// Text in one buffer; equal neighbours can share their bytes.
 #[derive(Debug)]
@@ -21,7 +64,6 @@ pub(crate) struct TextColumn {
     views: Vec<u128>,
     data: Vec<u8>,
     nulls: NullBufferBuilder,
-    expected: usize,
 }
 
 /// A value that a [`TextColumn`] holds already, to be repeated without copying it.
@@ -40,18 +82,13 @@ const INLINE: usize = 12;
 
 impl TextColumn {
     pub(crate) fn new() -> Self {
-        Self { views: Vec::new(), data: Vec::new(), nulls: NullBufferBuilder::new(0), expected: 0 }
-    }
-
-    /// Rows that are announced in all. Memory for them is set aside once the column has a first value.
-    pub(crate) fn expect(&mut self, rows: usize) {
-        self.expected = rows.min(EXPECTED_ROWS);
+        Self { views: Vec::new(), data: Vec::new(), nulls: NullBufferBuilder::new(0) }
     }
 
     /// Nulls up to, not including, `row`.
     fn pad(&mut self, row: usize) {
         if self.views.capacity() == 0 {
-            self.views.reserve_exact(self.expected.max(row));
+            self.views = u128::take();
         }
         let missing = row - self.views.len();
         if missing > 0 {
@@ -67,6 +104,9 @@ impl TextColumn {
 
     /// Stores the UTF-8 text that `write` appends.
     pub(crate) fn store_with(&mut self, write: impl FnOnce(&mut Vec<u8>)) -> StoredText {
+        if self.data.capacity() == 0 {
+            self.data = u8::take();
+        }
         let start = self.data.len();
         write(&mut self.data);
         // Requests are bounded far below 4 GiB, the reach of a view's offset.
@@ -75,9 +115,6 @@ impl TextColumn {
         let length = self.data.len() - start;
         if length <= INLINE {
             self.data.truncate(start);
-        } else if start == 0 {
-            // Most columns' values are of similar length.
-            self.data.reserve((length * self.expected).min(EXPECTED_BYTES));
         }
         StoredText(view)
     }
@@ -120,11 +157,9 @@ impl TextColumn {
             return null_column(&DataType::Utf8View, rows);
         }
         self.pad(rows);
-        // What is set aside and not needed would be held until the rows are flushed.
-        self.views.shrink_to_fit();
-        self.data.shrink_to_fit();
-        let views = ScalarBuffer::from(self.views);
-        let buffers = if self.data.is_empty() { vec![] } else { vec![Buffer::from_vec(self.data)] };
+        let views = ScalarBuffer::from(u128::settle(self.views));
+        let data = u8::settle(self.data);
+        let buffers = if data.is_empty() { vec![] } else { vec![Buffer::from_vec(data)] };
         // SAFETY: every view was made by `make_view` from bytes that lie in `data` at its offset, written from `&str`
         // or by the JSON writer, which copies `&str`s and ASCII; null rows hold the empty view.
         Arc::new(unsafe { StringViewArray::new_unchecked(views, buffers, self.nulls.finish()) })
@@ -153,22 +188,16 @@ pub fn null_column(data_type: &DataType, rows: usize) -> ArrayRef {
 pub(crate) struct NumberColumn<T: ArrowPrimitiveType> {
     values: Vec<T::Native>,
     nulls: NullBufferBuilder,
-    expected: usize,
 }
 
-impl<T: ArrowPrimitiveType> NumberColumn<T> {
+impl<T: ArrowPrimitiveType<Native: Element>> NumberColumn<T> {
     pub(crate) fn new() -> Self {
-        Self { values: Vec::new(), nulls: NullBufferBuilder::new(0), expected: 0 }
-    }
-
-    /// Rows that are announced in all.
-    pub(crate) fn expect(&mut self, rows: usize) {
-        self.expected = rows.min(EXPECTED_ROWS);
+        Self { values: Vec::new(), nulls: NullBufferBuilder::new(0) }
     }
 
     fn pad(&mut self, row: usize) {
         if self.values.capacity() == 0 {
-            self.values.reserve_exact(self.expected.max(row));
+            self.values = T::Native::take();
         }
         let missing = row - self.values.len();
         if missing > 0 {
@@ -202,8 +231,8 @@ impl<T: ArrowPrimitiveType> NumberColumn<T> {
             return null_column(data_type, rows);
         }
         self.pad(rows);
-        self.values.shrink_to_fit();
-        let array = PrimitiveArray::<T>::new(ScalarBuffer::from(self.values), self.nulls.finish());
+        let values = ScalarBuffer::from(T::Native::settle(self.values));
+        let array = PrimitiveArray::<T>::new(values, self.nulls.finish());
         Arc::new(array.with_data_type(data_type.clone()))
     }
 }

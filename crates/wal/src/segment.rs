@@ -50,11 +50,12 @@ pub fn segment_header() -> &'static [u8] {
     MAGIC
 }
 
-/// A record's header, to be followed by the payload.
-pub fn encode_record(lsn: Lsn, tag: u8, payload: &[u8]) -> [u8; HEADER_BYTES] {
+/// A record's header, to be followed by the payload, which may come in parts.
+pub fn encode_record(lsn: Lsn, tag: u8, payload: &[impl AsRef<[u8]>]) -> [u8; HEADER_BYTES] {
     let mut header = [0; HEADER_BYTES];
+    let length: usize = payload.iter().map(|part| part.as_ref().len()).sum();
     // Writers refuse payloads above MAX_RECORD_BYTES, which fits.
-    header[..4].copy_from_slice(&(payload.len() as u32).to_le_bytes());
+    header[..4].copy_from_slice(&(length as u32).to_le_bytes());
     header[8..16].copy_from_slice(&lsn.to_le_bytes());
     header[16] = tag;
     let checksum = checksum(&header, payload);
@@ -62,9 +63,10 @@ pub fn encode_record(lsn: Lsn, tag: u8, payload: &[u8]) -> [u8; HEADER_BYTES] {
     header
 }
 
-fn checksum(header: &[u8; HEADER_BYTES], payload: &[u8]) -> u32 {
+fn checksum(header: &[u8; HEADER_BYTES], payload: &[impl AsRef<[u8]>]) -> u32 {
     let length = crc32c::crc32c(&header[..4]);
-    crc32c::crc32c_append(crc32c::crc32c_append(length, &header[8..]), payload)
+    let header = crc32c::crc32c_append(length, &header[8..]);
+    payload.iter().fold(header, |checksum, part| crc32c::crc32c_append(checksum, part.as_ref()))
 }
 
 /// Reads a segment's bytes to their end. Never fails: what is not a record is reported as damage, and reading goes on
@@ -92,7 +94,7 @@ impl<'a> Scan<'a> {
         let payload = rest.get(HEADER_BYTES..HEADER_BYTES + length)?;
         let stored = u32::from_le_bytes(*header[4..].first_chunk()?);
         let lsn = u64::from_le_bytes(*header[8..].first_chunk()?);
-        if lsn == 0 || checksum(header, payload) != stored {
+        if lsn == 0 || checksum(header, &[payload]) != stored {
             return None;
         }
         Some((Found::Record { lsn, tag: header[16], payload }, offset + HEADER_BYTES + length))
@@ -134,7 +136,7 @@ mod tests {
         let mut starts = Vec::new();
         for (index, payload) in payloads.iter().enumerate() {
             starts.push(bytes.len());
-            bytes.extend_from_slice(&encode_record(index as u64 + 1, 7, payload));
+            bytes.extend_from_slice(&encode_record(index as u64 + 1, 7, &[payload]));
             bytes.extend_from_slice(payload);
         }
         (bytes, starts)

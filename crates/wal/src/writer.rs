@@ -19,8 +19,15 @@ use crate::{Lsn, OpenError, Options, WriteError};
 pub struct Record {
     /// What kind of record, in the caller's terms.
     pub tag: u8,
-    /// What to keep.
-    pub payload: Vec<u8>,
+    /// What to keep, in parts that are written one after the other; the log does not know where one ends.
+    pub payload: Vec<Vec<u8>>,
+}
+
+impl Record {
+    /// Bytes of the payload.
+    fn len(&self) -> usize {
+        self.payload.iter().map(Vec::len).sum()
+    }
 }
 
 type Durable = Box<dyn FnOnce(Lsn) + Send>;
@@ -87,8 +94,8 @@ impl Wal {
     /// # Errors
     /// [`WriteError`]; nothing of the record is in the log then.
     pub async fn append(&self, record: Record, durable: impl FnOnce(Lsn) + Send + 'static) -> Result<Lsn, WriteError> {
-        if record.payload.len() > MAX_RECORD_BYTES {
-            return Err(WriteError::TooLarge(record.payload.len()));
+        if record.len() > MAX_RECORD_BYTES {
+            return Err(WriteError::TooLarge(record.len()));
         }
         let (answer, answered) = oneshot::channel();
         {
@@ -235,11 +242,13 @@ impl Writer {
         let mut writer = io::BufWriter::with_capacity(256 * 1024, &active.file);
         let mut bytes = 0;
         for (lsn, pending) in (first..).zip(group) {
-            let Record { tag, payload } = &pending.record;
-            let header = encode_record(lsn, *tag, payload);
+            let record = &pending.record;
+            let header = encode_record(lsn, record.tag, &record.payload);
             writer.write_all(&header)?;
-            writer.write_all(payload)?;
-            bytes += (header.len() + payload.len()) as u64;
+            for part in &record.payload {
+                writer.write_all(part)?;
+            }
+            bytes += (header.len() + record.len()) as u64;
         }
         writer.flush()?;
         drop(writer);

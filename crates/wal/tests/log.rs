@@ -21,7 +21,7 @@ fn open(options: Options) -> (Wal, Vec<Replayed>, Recovery) {
 }
 
 async fn append(wal: &Wal, text: &str) -> Lsn {
-    wal.append(Record { tag: 1, payload: text.as_bytes().to_vec() }, |_| {}).await.unwrap()
+    wal.append(Record { tag: 1, payload: vec![text.as_bytes().to_vec()] }, |_| {}).await.unwrap()
 }
 
 fn segments(directory: &Path) -> Vec<PathBuf> {
@@ -45,7 +45,7 @@ async fn many_writers_get_numbers_without_gaps_and_in_the_order_of_the_log() {
         tokio::spawn(async move {
             for index in 0..50 {
                 let order = Arc::clone(&order);
-                let payload = format!("{writer}-{index}").into_bytes();
+                let payload = vec![format!("{writer}-").into_bytes(), index.to_string().into_bytes()];
                 wal.append(Record { tag: 2, payload }, move |lsn| order.lock().push(lsn)).await.unwrap();
             }
         })

@@ -12,9 +12,6 @@ pub trait Sink {
     fn resource(&mut self, resource: &Resource<'_>);
     /// A new scope of the last resource; its records follow.
     fn scope(&mut self, scope: &Scope<'_>);
-    /// A decoder that knows it says how many records follow in the last scope. Only a hint for memory: the number comes
-    /// from the outside and may be wrong.
-    fn expect(&mut self, _records: usize) {}
 }
 
 /// Takes spans.

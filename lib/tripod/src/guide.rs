@@ -8,6 +8,10 @@ pub struct Tracing;
 #[doc = include_str!("../../../docs/sdk/context.md")]
 pub struct Context;
 
+/// Propagation.
+#[doc = include_str!("../../../docs/sdk/propagation.md")]
+pub struct Propagation;
+
 /// Delivery.
 #[doc = include_str!("../../../docs/sdk/delivery.md")]
 pub struct Delivery;
@@ -15,3 +19,24 @@ pub struct Delivery;
 /// Tests.
 #[doc = include_str!("../../../docs/sdk/testing.md")]
 pub struct Testing;
+
+/// Logs.
+#[doc = include_str!("../../../docs/sdk/logs.md")]
+pub struct Logs;
+
+/// Redaction.
+#[doc = include_str!("../../../docs/sdk/redaction.md")]
+pub struct Redaction;
+
+/// Errors.
+#[cfg(feature = "sentry")]
+#[doc = include_str!("../../../docs/sdk/errors.md")]
+pub struct Errors;
+
+/// Calls of language models.
+#[doc = include_str!("../../../docs/sdk/genai.md")]
+pub struct GenAi;
+
+/// Databases and object storage.
+#[doc = include_str!("../../../docs/sdk/database-and-cloud.md")]
+pub struct DatabaseAndCloud;

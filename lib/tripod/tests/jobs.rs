@@ -103,6 +103,19 @@ async fn work_runs_in_the_jobs_context_and_a_trace_of_its_own_links_to_the_reque
     assert_eq!(commands(&registry.snapshot(), "failed"), Some(1.0));
 }
 
+#[test]
+fn a_job_that_is_completed_within_its_span_says_so_there() {
+    let (_, observer) = observer(JobTrace::Child);
+    let capture = Capture::new();
+    capture.run(|| {
+        let mut job = info_span!("handle_command").in_scope(|| observer.job_created("j-4", "research"));
+        observer.job_started(&mut job);
+        let span = job.span().clone();
+        span.in_scope(|| observer.job_completed(job, Completion::Succeeded));
+    });
+    assert_eq!(capture.log("job_completed").span.unwrap(), capture.span("execute_research").context);
+}
+
 #[tokio::test]
 async fn a_job_that_is_called_off_has_not_failed() {
     let (registry, observer) = observer(JobTrace::Linked);

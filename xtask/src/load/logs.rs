@@ -20,10 +20,17 @@ const LOGGERS: [&str; 5] = ["uvicorn.access", "app.orders", "app.agent.planner",
 /// A request of `count` records that happened before `now`, nanoseconds since the epoch.
 pub(crate) fn request(source: &mut Source, count: usize, now: u64) -> ExportLogsServiceRequest {
     let mut by_service: [Vec<LogRecord>; SERVICES.len()] = Default::default();
-    for _ in 0..count {
+    let mut left = count;
+    while left > 0 {
+        let lines = (source.between(3, 8) as usize).min(left);
+        left -= lines;
         let service = source.below(SERVICES.len());
-        let time = now - source.between(0, 1_000_000_000);
-        by_service[service].push(record(source, time));
+        let served = Served::new(source);
+        let mut time = now - source.between(100_000_000, 1_000_000_000);
+        for _ in 0..lines {
+            time += source.between(10_000, 12_000_000);
+            by_service[service].push(record(source, &served, time));
+        }
     }
     let resource_logs = SERVICES
         .iter()
@@ -42,10 +49,31 @@ pub(crate) fn request(source: &mut Source, count: usize, now: u64) -> ExportLogs
     ExportLogsServiceRequest { resource_logs }
 }
 
-fn record(source: &mut Source, time: u64) -> LogRecord {
+/// A request that a service served: what its lines share.
+struct Served {
+    trace_id: Vec<u8>,
+    span_ids: [Vec<u8>; 2],
+    request_id: String,
+    session_id: String,
+    user_id: String,
+}
+
+impl Served {
+    fn new(source: &mut Source) -> Self {
+        Self {
+            trace_id: source.trace_id(),
+            span_ids: [source.span_id(), source.span_id()],
+            request_id: source.uuid(),
+            session_id: source.hex(16),
+            user_id: format!("user-{}", source.between(1, 50_000)),
+        }
+    }
+}
+
+fn record(source: &mut Source, served: &Served, time: u64) -> LogRecord {
     let (severity, severity_text) = *source.pick(&SEVERITIES);
     let logger = *source.pick(&LOGGERS);
-    let body = body(source, logger);
+    let body = body(source, logger, &served.request_id);
     LogRecord {
         time_unix_nano: time,
         observed_time_unix_nano: time + source.between(1_000, 3_000_000),
@@ -54,21 +82,21 @@ fn record(source: &mut Source, time: u64) -> LogRecord {
         body: Some(AnyValue { value: Some(any_value::Value::StringValue(body)) }),
         attributes: vec![
             text("logger", logger),
-            text("request_id", source.uuid()),
-            text("session_id", source.hex(16)),
-            text("user_id", format!("user-{}", source.between(1, 50_000))),
+            text("request_id", served.request_id.as_str()),
+            text("session_id", served.session_id.as_str()),
+            text("user_id", served.user_id.as_str()),
             text("code.file.path", format!("/srv/app/{}.py", logger.replace('.', "/"))),
             int("code.line.number", source.between(20, 400) as i64),
             text("code.function.name", *source.pick(&["handle", "execute", "dispatch", "on_message"])),
         ],
         flags: 1,
-        trace_id: source.trace_id(),
-        span_id: source.span_id(),
+        trace_id: served.trace_id.clone(),
+        span_id: source.pick(&served.span_ids).clone(),
         ..LogRecord::default()
     }
 }
 
-fn body(source: &mut Source, logger: &str) -> String {
+fn body(source: &mut Source, logger: &str, request_id: &str) -> String {
     let mut line = match source.below(4) {
         0 => format!(
             "10.4.{}.{}:{} - \"GET /api/v1/products/{}?page={}&size=50 HTTP/1.1\" {} {}b in {}.{:03}ms",
@@ -108,7 +136,7 @@ fn body(source: &mut Source, logger: &str) -> String {
             source.below(100_000),
         ),
     };
-    line.push_str(&format!(" | logger={logger} worker={} correlation={}", source.below(16), source.uuid()));
+    line.push_str(&format!(" | logger={logger} worker={} correlation={request_id}", source.below(16)));
     while line.len() < 290 {
         line.push_str(&format!(
             " {}={}",

@@ -5,24 +5,28 @@ use opentelemetry_proto::tonic::resource::v1::Resource;
 use rand::rngs::StdRng;
 use rand::{Rng, RngCore, SeedableRng};
 
-/// Stands in a template's text for one hexadecimal digit that every send draws anew.
-pub(crate) const BLANK: u8 = 1;
+/// In a template's text, `SHIFTING + d` stands for the hexadecimal digit `d`, which every send shifts to another one: equal
+/// ids in one request stay equal, as those that the spans of a request share must, and differ from all other requests'.
+pub(crate) const SHIFTING: u8 = 0x10;
+
+/// Hexadecimal digits.
+pub(crate) const HEX: &[u8; 16] = b"0123456789abcdef";
 
 /// Randomness for builders, repeatable from its seed.
 pub(crate) struct Source {
     rng: StdRng,
-    blanks: bool,
+    template: bool,
 }
 
 impl Source {
     /// A source of finished messages: every id is drawn.
     pub(crate) fn new(seed: u64) -> Self {
-        Self { rng: StdRng::seed_from_u64(seed), blanks: false }
+        Self { rng: StdRng::seed_from_u64(seed), template: false }
     }
 
-    /// A source of templates: ids in text are left [`BLANK`].
+    /// A source of templates: ids in text are [`SHIFTING`].
     pub(crate) fn of_templates(seed: u64) -> Self {
-        Self { rng: StdRng::seed_from_u64(seed), blanks: true }
+        Self { rng: StdRng::seed_from_u64(seed), template: true }
     }
 
     pub(crate) fn below(&mut self, end: usize) -> usize {
@@ -64,10 +68,8 @@ impl Source {
     /// Text of hexadecimal digits that differs in every message.
     pub(crate) fn hex(&mut self, digits: usize) -> String {
         (0..digits)
-            .map(|_| match self.blanks {
-                true => char::from(BLANK),
-                false => char::from(b"0123456789abcdef"[self.rng.random_range(0..16)]),
-            })
+            .map(|_| self.rng.random_range(0..16u8))
+            .map(|digit| char::from(if self.template { SHIFTING + digit } else { HEX[usize::from(digit)] }))
             .collect()
     }
 

@@ -2,13 +2,13 @@
 //!
 //! Building and encoding a request of 512 spans costs a generator about as much as decoding it costs a server. A
 //! template is built once; a send copies it and overwrites fixed-width fields: ids are mixed with a mask of the send,
-//! times move to now, blank ids in text are drawn, counters go on counting. What is stored therefore repeats neither ids
+//! times move to now, so do the digits of ids in text, counters go on counting. What is stored therefore repeats neither ids
 //! nor times, which would flatter compression.
 
 use anyhow::{Context, Result, ensure};
 use prost::Message;
 
-use super::source::{BLANK, Source};
+use super::source::{HEX, SHIFTING, Source};
 use super::wire::{self, Field};
 use super::{Signal, logs, metrics, spans};
 
@@ -108,6 +108,10 @@ impl Pool {
     }
 }
 
+fn is_shifting(byte: u8) -> bool {
+    (SHIFTING..SHIFTING + 16).contains(&byte)
+}
+
 fn template(request: &impl Message, fields: &[(u32, Field)]) -> Result<Template> {
     let bytes = request.encode_to_vec();
     let mut patches = Vec::new();
@@ -126,8 +130,8 @@ fn template(request: &impl Message, fields: &[(u32, Field)]) -> Result<Template>
             Field::Amount => patch(offset, value.len(), Change::Amount),
             Field::Text => {
                 let mut at = 0;
-                for run in value.chunk_by(|left, right| (*left == BLANK) == (*right == BLANK)) {
-                    if run[0] == BLANK {
+                for run in value.chunk_by(|left, right| is_shifting(*left) == is_shifting(*right)) {
+                    if is_shifting(run[0]) {
                         patch(offset + at, run.len(), Change::Digits);
                     }
                     at += run.len();
@@ -146,11 +150,10 @@ impl Stamp {
         for patch in patches {
             let place = &mut bytes[patch.offset as usize..(patch.offset + patch.length) as usize];
             if let Change::Digits = patch.what {
-                for digits in place.chunks_mut(16) {
-                    random = mix(random);
-                    for (index, digit) in digits.iter_mut().enumerate() {
-                        *digit = b"0123456789abcdef"[(random >> (4 * index)) as usize & 15];
-                    }
+                // The mask depends on the send alone, so that what is equal stays equal.
+                for (index, digit) in place.iter_mut().enumerate() {
+                    let mask = (self.mask >> (4 * (index % 16))) as u8 & 15;
+                    *digit = HEX[usize::from((*digit - SHIFTING) ^ mask)];
                 }
                 continue;
             }
@@ -189,7 +192,7 @@ fn mix(state: u64) -> u64 {
 
 #[cfg(test)]
 mod tests {
-    use std::collections::HashSet;
+    use std::collections::{HashMap, HashSet};
 
     use opentelemetry_proto::tonic::collector::logs::v1::ExportLogsServiceRequest;
     use opentelemetry_proto::tonic::collector::metrics::v1::ExportMetricsServiceRequest;
@@ -215,6 +218,7 @@ mod tests {
     fn requests_of_spans_are_whole_and_never_repeat_an_id() {
         let pool = Pool::new(Signal::Spans, 200, NOW).unwrap();
         let mut ids = HashSet::new();
+        let mut request_ids = HashMap::new();
         for number in [0, 1, pool.templates.len() as u64] {
             let spans = spans(&pool, number);
             assert_eq!(spans.len(), 200);
@@ -228,7 +232,11 @@ mod tests {
                 if !span.parent_span_id.is_empty() {
                     assert!(own.contains(&(span.trace_id.clone(), span.parent_span_id.clone())), "the parent is lost");
                 }
-                assert!(!format!("{:?}", span.attributes).contains("\\u{1}"), "a blank is left");
+                assert!(!format!("{:?}", span.attributes).contains("\\u{1"), "a digit was not shifted");
+                let request_id =
+                    format!("{:?}", span.attributes.iter().find(|attribute| attribute.key == "request_id"));
+                let of_trace = request_ids.entry(span.trace_id.clone()).or_insert_with(|| request_id.clone());
+                assert_eq!(*of_trace, request_id, "the spans of a trace share the request's id");
                 assert!(ids.insert(span.span_id.clone()), "a span id came twice");
             }
         }
@@ -248,7 +256,7 @@ mod tests {
         for record in records {
             let text = format!("{:?}", record.body);
             assert!((280..=420).contains(&text.len()), "{text}");
-            assert!(!text.contains("\\u{1}"), "{text}");
+            assert!(!text.contains("\\u{1"), "{text}");
         }
     }
 

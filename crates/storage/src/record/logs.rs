@@ -7,7 +7,7 @@ use tripod_model::{LogRecord, Resource, Scope, SeverityNumber, Value};
 
 use super::context::ContextColumns;
 use super::promoted::{PromotedColumns, PromotedIndex, set_attributes};
-use super::read::{Columns, Context};
+use super::read::{Columns, Context, optional};
 use super::{Batch, Recorded, Rejections, nanos};
 use crate::attribute_json::{read_value, write_value};
 use crate::column::{NumberColumn, TextColumn};
@@ -112,29 +112,6 @@ impl Sink for LogRows {
     fn scope(&mut self, scope: &Scope<'_>) {
         self.context.scope(self.rows, scope);
     }
-
-    fn expect(&mut self, records: usize) {
-        let rows = self.rows.saturating_add(records);
-        for column in [&mut self.time, &mut self.observed_time] {
-            column.expect(rows);
-        }
-        for column in
-            [&mut self.time_unix_nano, &mut self.severity_number, &mut self.dropped_attributes, &mut self.flags]
-        {
-            column.expect(rows);
-        }
-        for column in [
-            &mut self.severity_text,
-            &mut self.body,
-            &mut self.body_type,
-            &mut self.trace_id,
-            &mut self.span_id,
-            &mut self.attributes,
-        ] {
-            column.expect(rows);
-        }
-        self.promoted.expect(rows);
-    }
 }
 
 impl LogSink for LogRows {
@@ -147,8 +124,11 @@ impl LogSink for LogRows {
         };
         let row = self.rows;
         self.rows += 1;
-        self.time.set(row, [sent, observed].into_iter().find(|time| *time != 0).unwrap_or(self.arrival));
-        self.time_unix_nano.set(row, sent);
+        let time = [sent, observed].into_iter().find(|time| *time != 0).unwrap_or(self.arrival);
+        self.time.set(row, time);
+        if sent != time {
+            self.time_unix_nano.set(row, sent);
+        }
         self.observed_time.set(row, observed);
         self.severity_number.set(row, i64::from(record.severity_number.0));
         self.severity_text.set_unless_empty(row, &record.severity_text);
@@ -185,6 +165,7 @@ pub fn read_logs(rows: &RecordBatch) -> Result<Vec<Recorded<'_, LogRecord<'_>>>,
     let columns = Columns::new(Signal::Logs, rows);
     let context = Context::new(&columns)?;
     let promoted = columns.promoted(Signal::Logs.own_columns())?;
+    let time = columns.times("time")?;
     let time_unix_nano = columns.ints("time_unix_nano")?;
     let observed_time = columns.times("observed_time")?;
     let severity_number = columns.ints("severity_number")?;
@@ -200,7 +181,7 @@ pub fn read_logs(rows: &RecordBatch) -> Result<Vec<Recorded<'_, LogRecord<'_>>>,
     (0..rows.num_rows())
         .map(|row| {
             let record = LogRecord {
-                time_unix_nano: time_unix_nano.value(row) as u64,
+                time_unix_nano: optional(time_unix_nano, row).unwrap_or_else(|| time.value(row)) as u64,
                 observed_time_unix_nano: observed_time.value(row) as u64,
                 severity_number: SeverityNumber(severity_number.value(row) as i32),
                 severity_text: severity_text.text(row).into(),

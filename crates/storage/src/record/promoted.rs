@@ -68,16 +68,6 @@ impl PromotedColumns {
         Self { index, columns }
     }
 
-    /// Rows that are announced in all.
-    pub(super) fn expect(&mut self, rows: usize) {
-        for column in &mut self.columns {
-            match column {
-                PromotedColumn::Text(column) => column.expect(rows),
-                PromotedColumn::Int(column) => column.expect(rows),
-            }
-        }
-    }
-
     /// Takes an attribute if it has a column of its type that the row has not filled yet.
     pub(super) fn set(&mut self, row: usize, attribute: &Attribute<'_>) -> bool {
         let Some(index) = self.index.find(&attribute.key) else { return false };

@@ -177,32 +177,6 @@ impl Sink for SpanRows {
     fn scope(&mut self, scope: &Scope<'_>) {
         self.context.scope(self.rows, scope);
     }
-
-    fn expect(&mut self, records: usize) {
-        let rows = self.rows.saturating_add(records);
-        self.start_time.expect(rows);
-        for column in [
-            &mut self.trace_id,
-            &mut self.span_id,
-            &mut self.parent_span_id,
-            &mut self.name,
-            &mut self.kind,
-            &mut self.status_code,
-            &mut self.attributes,
-        ] {
-            column.expect(rows);
-        }
-        for column in [
-            &mut self.duration,
-            &mut self.dropped_attributes,
-            &mut self.dropped_events,
-            &mut self.dropped_links,
-            &mut self.flags,
-        ] {
-            column.expect(rows);
-        }
-        self.promoted.expect(rows);
-    }
 }
 
 impl SpanSink for SpanRows {

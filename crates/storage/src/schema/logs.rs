@@ -6,10 +6,10 @@ pub(super) const COLUMNS: &[Column] = &[
         Kind::Time,
         "When it happened; when the sender did not say, when it was observed, else when it arrived.",
     ),
-    Column::required(
+    Column::optional(
         "time_unix_nano",
         Kind::Int,
-        "When it happened as the sender said, nanoseconds since the epoch; 0 when unsaid.",
+        "0 when the sender did not say when it happened; null when `time` is what it said.",
     ),
     Column::required("observed_time", Kind::Time, "When it was collected; 1970-01-01 when the sender did not say."),
     Column::required(

@@ -56,18 +56,15 @@ impl<'a, R: Records<'a>> Frame<'a, '_, R> {
 
     fn scope(&mut self, message: &'a [u8]) -> Result<()> {
         empty_scope(&mut self.scope);
-        let mut records = 0;
         let mut wire = Wire::new(message);
         while let Some((number, raw)) = wire.next()? {
             match number {
                 1 => merge_scope(&mut self.scope, raw, self.limits).field("scope")?,
-                2 => records += 1,
                 3 => self.scope.schema_url = Cow::Borrowed(raw.text().field("schemaUrl")?),
                 _ => {}
             }
         }
         self.records.sink().scope(&self.scope);
-        self.records.sink().expect(records);
         each(Wire::new(message), 2, R::SIGNAL.records.json, |message| self.records.record(message))
     }
 }

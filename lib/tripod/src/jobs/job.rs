@@ -198,7 +198,9 @@ impl Job {
         }
         let (watched, job_type, status) = (&self.handle.observer.0, self.handle.kind(), completion.as_str());
         let took = self.started.unwrap_or(self.created).elapsed();
-        let _context = self.handle.context.clone().enter();
+        // Once it has a span, its lines belong to that span, also when it is completed within it.
+        let context = self.handle.context.clone();
+        let _context = if self.span.is_disabled() { context } else { context.with_parent(None) }.enter();
         let _span = self.span.enter();
         self.span.record("job.status", status);
         watched.duration.with([job_type, status]).observe_duration(took);

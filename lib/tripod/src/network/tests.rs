@@ -4,9 +4,12 @@ use std::sync::mpsc;
 use super::*;
 use crate::accounts::{Accounts, Reason};
 
+/// What the test says of an attempt; without an answer it hangs.
+type Answers = Box<dyn FnMut(&[u32]) -> Option<Delivery> + Send>;
+
 /// Answers each attempt with what the test says.
 struct Scripted {
-    answers: Box<dyn FnMut(&[u32]) -> Option<Delivery> + Send>,
+    answers: Answers,
     seen: mpsc::Sender<Vec<u32>>,
 }
 

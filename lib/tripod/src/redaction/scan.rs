@@ -181,11 +181,16 @@ impl Scanner {
         if !automaton.is_match(text) {
             return;
         }
-        // What lies before `done` is hidden already, however many keys it holds.
-        let mut done = 0;
+        // What lies before `done` is hidden already. A key at its very end may still have a value behind it, so keys are
+        // passed over only within the values of other keys.
+        let (mut done, mut value_done) = (0, 0);
         for hit in automaton.find_overlapping_iter(text) {
             let Some(trigger) = self.triggers.get(hit.pattern().as_usize()) else { continue };
-            if hit.start() < done {
+            let is_hidden = match trigger {
+                Trigger::Key => hit.end() + 1 < value_done,
+                _ => hit.start() < done,
+            };
+            if is_hidden {
                 continue;
             }
             let found_before = found.len();
@@ -197,6 +202,7 @@ impl Scanner {
             match trigger {
                 Trigger::Key => {
                     if let Some((range, action)) = assignment::find(text, hit.range(), keys) {
+                        value_done = value_done.max(range.end);
                         found.push(Finding { range, pattern: None, action });
                     }
                 }

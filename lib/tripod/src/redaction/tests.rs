@@ -105,6 +105,8 @@ fn keys_in_text() {
     check("Authorization: Bearer abc.def", "Authorization: [REDACTED]");
     check("authorization=Bearer abc.def path=/x", "authorization=[REDACTED] path=/x");
     check("Cookie: a=1; b=2\nHost: x", "Cookie: [REDACTED]\nHost: x");
+    check("token=password: hunter2", "token=[REDACTED] [REDACTED]");
+    check("eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxIn0.password=hunter2", "[REDACTED:jwt]=[REDACTED]");
     check("X-Api-Key: abc123\r\n", "X-Api-Key: [REDACTED]\r\n");
     check("/callback?access_token=abc&x=1", "/callback?access_token=[REDACTED]&x=1");
     check(r#"{"secrets": ["a", "b"], "n": 1}"#, r#"{"secrets": [REDACTED], "n": 1}"#);

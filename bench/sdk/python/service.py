@@ -150,4 +150,6 @@ async def command(command: Command):
 
 
 if __name__ == "__main__":
-    uvicorn.run(app, host="127.0.0.1", port=int(sys.argv[1]), log_level="warning", access_log=False)
+    # A connection that waits while the machine is busy must not be closed under the load.
+    options = {"log_level": "warning", "access_log": False, "timeout_keep_alive": 75}
+    uvicorn.run(app, host="127.0.0.1", port=int(sys.argv[1]), **options)

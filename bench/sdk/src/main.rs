@@ -79,7 +79,14 @@ async fn measure(arguments: Arguments) -> Result<()> {
                     continue;
                 }
                 let run = turn(&arguments, &collector, &endpoint, subject, sampling, round);
-                let run = run.await.with_context(|| format!("while measuring {}", subject.name()))?;
+                // A turn that fails says so and is missing from the figures; the others are not lost with it.
+                let run = match run.await {
+                    Ok(run) => run,
+                    Err(error) => {
+                        eprintln!("round {round}, {}: failed: {error:#}", subject.name());
+                        continue;
+                    }
+                };
                 eprintln!(
                     "round {round}, {:.0}% sampled, {}: {:.1} us of CPU, p50 {:.0} us, {:.2} spans",
                     sampling * 100.0,

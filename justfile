@@ -50,3 +50,7 @@ bench-attributes:
 # Decoding, measured.
 bench-decode:
     cargo bench --package tripod-otlp
+
+# What the SDK costs a request, against bare axum and the stock stack; with TRIPOD_BENCH_PYTHON set, Python as well.
+bench-sdk *arguments:
+    cargo run --release --package tripod-bench-sdk -- {{arguments}}

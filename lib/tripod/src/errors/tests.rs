@@ -224,7 +224,7 @@ fn the_environment_and_the_builder_decide_what_is_sent() {
         })
         .build()
         .unwrap();
-    tracing::dispatcher::with_default(&tripod.dispatch(), || tracing::info!(status_code = 429, "request_completed"));
+    tracing::dispatcher::with_default(tripod.dispatch(), || tracing::info!(status_code = 429, "request_completed"));
     tripod.shutdown(Duration::from_secs(60));
     let event = decoded(&server.next());
     assert_eq!((event.release.as_deref(), event.environment.as_deref()), (Some("abc123"), Some("staging")));

@@ -56,13 +56,7 @@ pub struct Health;
 pub struct Jobs;
 
 /// What Python had.
-#[cfg(all(
-    feature = "http",
-    feature = "object-store",
-    feature = "reqwest",
-    feature = "sentry",
-    feature = "sqlx"
-))]
+#[cfg(all(feature = "http", feature = "object-store", feature = "reqwest", feature = "sentry", feature = "sqlx"))]
 #[doc = include_str!("../../../docs/sdk/from-python.md")]
 pub struct FromPython;
 

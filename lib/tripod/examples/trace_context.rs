@@ -1,11 +1,7 @@
 //! The service that the W3C trace-context harness tests: it is told by a request which requests to make, and makes them
-//! within the trace of the request.
+//! within the trace of the request: `cargo run --package tripod --example trace_context -- 127.0.0.1:5000`.
 //!
-//! ```sh
-//! cargo run --package tripod --example trace_context -- 127.0.0.1:5000
-//! # in a clone of github.com/w3c/trace-context, with aiohttp installed:
-//! cd test && SPEC_LEVEL=2 STRICT_LEVEL=2 python3 test.py http://127.0.0.1:5000/test
-//! ```
+//! `interop/sdk/trace_context` runs the harness against it; `tests/trace_context` says the same rules in CI.
 
 use std::time::Duration;
 
@@ -13,6 +9,7 @@ use axum::Router;
 use axum::body::Bytes;
 use axum::http::{HeaderValue, Method, Request, StatusCode, Uri, header};
 use axum::routing::post;
+use tripod::Tripod;
 use tripod::context::{self, propagation};
 use tripod::network::http::{HttpClient, Tls};
 
@@ -20,12 +17,16 @@ use tripod::network::http::{HttpClient, Tls};
 async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let address = std::env::args().nth(1).unwrap_or_else(|| "127.0.0.1:5000".to_owned());
     let tripod = tripod::init("trace-context")?;
-    let app = Router::new().route("/test", post(test)).layer(tripod.http_layer());
     let listener = tokio::net::TcpListener::bind(&address).await?;
     tracing::info!(%address, "listening");
-    axum::serve(listener, app).with_graceful_shutdown(async { _ = tokio::signal::ctrl_c().await }).await?;
+    axum::serve(listener, router(&tripod)).with_graceful_shutdown(async { _ = tokio::signal::ctrl_c().await }).await?;
     tripod.shutdown(Duration::from_secs(5));
     Ok(())
+}
+
+/// The service. The layer reads the trace of a request.
+pub(crate) fn router(tripod: &Tripod) -> Router {
+    Router::new().route("/test", post(test)).layer(tripod.http_layer())
 }
 
 /// `[{"url": …, "arguments": […]}, …]`: posts the arguments to each address.

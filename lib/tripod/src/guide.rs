@@ -8,6 +8,10 @@ pub struct Tracing;
 #[doc = include_str!("../../../docs/sdk/context.md")]
 pub struct Context;
 
+/// Propagation.
+#[doc = include_str!("../../../docs/sdk/propagation.md")]
+pub struct Propagation;
+
 /// Delivery.
 #[doc = include_str!("../../../docs/sdk/delivery.md")]
 pub struct Delivery;

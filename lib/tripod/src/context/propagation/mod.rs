@@ -40,22 +40,26 @@ impl Format {
 
 /// Headers to read. Names are given in lower case; how they are written does not matter.
 pub trait Headers {
-    /// Calls back with every value of a header, in their order. Values that are no visible text are left out.
+    /// Calls back with every value of a header, in their order. One that is no visible text is given as [`UNREADABLE`]: a
+    /// list with such a part is broken, not shorter.
     fn each<'a>(&'a self, name: &str, found: &mut dyn FnMut(&'a str));
 
     /// Calls back with every header whose name begins so, and the rest of its name in lower case.
     fn each_prefixed<'a>(&'a self, prefix: &str, found: &mut dyn FnMut(&str, &'a str));
 
-    /// The only value of a header; `None` when there is none or several.
+    /// The only value of a header; `None` when there is none, or several, or it is no visible text.
     fn only(&self, name: &str) -> Option<&str> {
         let (mut value, mut count) = (None, 0);
         self.each(name, &mut |text| {
             value = Some(text);
             count += 1;
         });
-        value.filter(|_| count == 1)
+        value.filter(|value| count == 1 && *value != UNREADABLE)
     }
 }
+
+/// Stands for a value that is no visible text. No format allows it.
+pub const UNREADABLE: &str = "\u{fffd}";
 
 /// Headers to write.
 pub trait HeadersMut {
@@ -65,7 +69,7 @@ pub trait HeadersMut {
 
 impl Headers for http::HeaderMap {
     fn each<'a>(&'a self, name: &str, found: &mut dyn FnMut(&'a str)) {
-        self.get_all(name).iter().filter_map(|value| value.to_str().ok()).for_each(found);
+        self.get_all(name).iter().map(|value| value.to_str().unwrap_or(UNREADABLE)).for_each(found);
     }
 
     fn each_prefixed<'a>(&'a self, prefix: &str, found: &mut dyn FnMut(&str, &'a str)) {
@@ -346,6 +350,30 @@ mod tests {
         assert_eq!(headers["x-request-id"], "req%201");
         assert!(headers["traceparent"].to_str().unwrap().ends_with("-03"));
         assert!(!headers.contains_key("x-user-id"));
+    }
+
+    #[test]
+    fn values_that_are_no_text_break_lists_and_make_parents_ambiguous() {
+        let value = |bytes: &[u8]| http::HeaderValue::from_bytes(bytes).unwrap();
+        let parent = w3c::traceparent(&span(1));
+        let read = |headers: &[(&'static str, &[u8])]| {
+            let headers = headers.iter().map(|(name, bytes)| (http::HeaderName::from_static(name), value(bytes)));
+            Propagator::default().extract(&headers.collect::<http::HeaderMap>())
+        };
+        let parent = ("traceparent", parent.as_bytes());
+        assert_eq!(read(&[parent, ("traceparent", b"\xff")]).parent(), None);
+        assert_eq!(read(&[("traceparent", b"\xff")]).parent(), None);
+        let state = |broken: &[u8]| {
+            let context = read(&[parent, ("tracestate", b"a=1"), ("tracestate", broken)]);
+            context.parent().map(|parent| parent.span.state.as_str().to_owned())
+        };
+        assert_eq!(state(b"b=2").as_deref(), Some("a=1,b=2"));
+        assert_eq!(state(b"b=\xff").as_deref(), Some(""), "the trace goes on without its state");
+        let baggage = read(&[("baggage", b"b=\xff"), ("baggage", b"a=1")]);
+        assert_eq!(baggage.baggage().iter().collect::<Vec<_>>(), [("a", "1")]);
+        let mut headers = http::HeaderMap::new();
+        headers.insert("x-request-id", value(b"\xff"));
+        assert_eq!(Propagator::default().extract_trusted(&headers).request_id(), None);
     }
 
     proptest! {

@@ -153,6 +153,23 @@ mod tests {
 
     proptest! {
         #[test]
+        fn members_are_kept_however_they_are_spread(
+            members in proptest::collection::vec("[a-z0-9][a-z0-9_*/@-]{0,20}=[ -+--<>-~]{0,20}[!-+--<>-~]", 1..=40),
+            breaks in proptest::collection::vec(0..4usize, 40),
+        ) {
+            let mut headers = vec![String::new()];
+            for (member, space) in members.iter().zip(breaks) {
+                match headers.last_mut() {
+                    Some(last) if space != 0 => last.push_str(&format!("{}{member}\t,", " ".repeat(space - 1))),
+                    _ => headers.push(format!("{member},")),
+                }
+            }
+            let headers: Vec<_> = headers.iter().map(String::as_str).collect();
+            let expected = if members.len() <= MAX_MEMBERS { members.join(",") } else { String::new() };
+            prop_assert_eq!(state_of(&headers), expected);
+        }
+
+        #[test]
         fn print_and_parse_give_the_same(trace in 1u128.., span in 1u64.., flags in 0u8..4) {
             let span = SpanContext {
                 trace_id: TraceId(trace.to_be_bytes()),

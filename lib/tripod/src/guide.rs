@@ -40,3 +40,31 @@ pub struct GenAi;
 /// Databases and object storage.
 #[doc = include_str!("../../../docs/sdk/database-and-cloud.md")]
 pub struct DatabaseAndCloud;
+
+/// Requests and calls over HTTP.
+#[cfg(all(feature = "http", feature = "reqwest"))]
+#[doc = include_str!("../../../docs/sdk/http.md")]
+pub struct Http;
+
+/// Metrics.
+#[doc = include_str!("../../../docs/sdk/metrics.md")]
+pub struct Metrics;
+
+/// Health.
+#[cfg(all(feature = "object-store", feature = "sqlx"))]
+#[doc = include_str!("../../../docs/sdk/health.md")]
+pub struct Health;
+
+/// Jobs.
+#[doc = include_str!("../../../docs/sdk/jobs.md")]
+pub struct Jobs;
+
+/// What Python had.
+#[cfg(all(feature = "http", feature = "object-store", feature = "reqwest", feature = "sentry", feature = "sqlx"))]
+#[doc = include_str!("../../../docs/sdk/from-python.md")]
+pub struct FromPython;
+
+/// The first page.
+#[cfg(feature = "http")]
+#[doc = include_str!("../README.md")]
+pub struct Readme;

@@ -66,7 +66,6 @@ pub fn builder(service: impl Into<String>) -> Builder {
 }
 
 /// Why [`init`] refused.
-#[derive(Debug)]
 pub enum InitError {
     /// Settings are wrong.
     Settings(Mistakes),
@@ -91,6 +90,13 @@ impl fmt::Display for InitError {
             Self::Sink { sink, cause } => write!(f, "cannot open {sink}: {cause}"),
             Self::Metric(error) => error.fmt(f),
         }
+    }
+}
+
+/// As [`fmt::Display`]: `main` prints what it returns in this form, and a stranger's first error should be readable.
+impl fmt::Debug for InitError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
     }
 }
 

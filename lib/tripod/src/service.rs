@@ -37,7 +37,7 @@ pub struct Tripod {
 /// What a shutdown came to.
 #[derive(Clone, Debug)]
 pub struct Shutdown {
-    /// Whether everything was delivered or counted as dropped before the deadline.
+    /// Whether nothing was given up because of the deadline.
     pub complete: bool,
     /// The books of all sinks.
     pub balances: Vec<Balance>,

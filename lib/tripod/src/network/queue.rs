@@ -72,6 +72,8 @@ pub(super) trait Drain: Send + Sync {
     fn wait(&self, target: u64, deadline: Instant) -> bool;
     fn close(&self);
     fn abandon(&self, reason: Reason);
+    /// Whether items were dropped because a shutdown's deadline was over.
+    fn is_cut_short(&self) -> bool;
 }
 
 impl<T> Shared<T> {
@@ -200,6 +202,11 @@ impl<T: Send> Drain for Shared<T> {
         drop(waiting);
         self.settled.notify_all();
         self.wake.notify_one();
+    }
+
+    fn is_cut_short(&self) -> bool {
+        let is_late = |(reason, count): &(Reason, u64)| *reason == Reason::Shutdown && *count > 0;
+        self.account.balance().dropped.iter().any(is_late)
     }
 }
 

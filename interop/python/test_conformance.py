@@ -44,7 +44,7 @@ def row_condition(member: str, item: dict) -> str:
         return f"name = {quoted(item['name'])}"
     body = item.get("body", {})
     time = int(item.get("timeUnixNano", 0))
-    condition = f"time_unix_nano = {time}"
+    condition = f"coalesce(time_unix_nano, cast(time as bigint)) = {time}"
     return condition + (f" and body = {quoted(body['stringValue'])}" if "stringValue" in body else "")
 
 

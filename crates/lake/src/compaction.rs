@@ -1,8 +1,8 @@
 //! Merging small files into larger ones.
 //!
-//! Files of a day are merged when enough of a similar size have gathered: a row is rewritten once for each step of
-//! eight in size, and a table's live files stay in the low hundreds. Merging keeps the order of rows, so the result
-//! is as good as if it had been written at once.
+//! Files of a day are brought together when enough of a similar size have gathered, so that a table's live files stay in
+//! the low hundreds. Small ones are merged here, and keep the order of rows, so the result is as good as if it had been
+//! written at once; large ones are joined.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -61,7 +61,9 @@ pub(crate) async fn merge(
     let Some(date) = files.first().map(|file| file.date.clone()) else { return Ok(Vec::new()) };
     let groups = files.iter().map(|file| vec![Arc::clone(file)]).collect();
     let plan = reader.plan(signal, groups, None, None)?;
-    let merged = SortPreservingMergeExec::new(ordering(signal)?, plan);
+    let merged = SortPreservingMergeExec::new(ordering(signal)?, plan)
+        // Of rows that are equal those of the oldest file come first, all of them: as they came.
+        .with_round_robin_repartition(false);
     let mut rows = merged.execute(0, reader.context())?;
     let mut written = Vec::new();
     let mut writer = FileWriter::new(signal, date.clone())?;
@@ -85,8 +87,8 @@ pub(crate) async fn merge(
 fn ordering(signal: Signal) -> Result<LexOrdering, LakeError> {
     let schema = file_schema(signal);
     let options = SortOptions { descending: false, nulls_first: true };
-    let columns = sort_columns(signal).iter().copied().chain([signal.time_column()]);
-    let expressions = columns
+    let expressions = sort_columns(signal)
+        .iter()
         .map(|name| Ok(PhysicalSortExpr::new(col(name, &schema)?, options)))
         .collect::<Result<Vec<_>, LakeError>>()?;
     LexOrdering::new(expressions).ok_or_else(|| LakeError::Unexpected(format!("{signal} have no order")))

@@ -16,6 +16,8 @@ use arrow::datatypes::{ArrowPrimitiveType, DataType};
 /// How many blocks of each kind a thread keeps for its next columns, and the largest that it keeps, in bytes.
 const KEPT_BLOCKS: usize = 64;
 const KEPT_BYTES: usize = 512 * 1024;
+/// The most that a thread keeps of each kind in all, in bytes.
+const KEPT_IN_ALL: usize = 2 * 1024 * 1024;
 
 /// What a thread keeps.
 type Kept<T> = RefCell<Vec<Vec<T>>>;
@@ -35,7 +37,12 @@ pub(crate) trait Element: Copy + 'static {
         let content = block.as_slice().to_vec();
         block.clear();
         Self::kept().with_borrow_mut(|kept| {
-            if kept.len() < KEPT_BLOCKS && block.capacity() * size_of::<Self>() <= KEPT_BYTES {
+            let bytes = |block: &Vec<Self>| block.capacity() * size_of::<Self>();
+            let own = bytes(&block);
+            if kept.len() < KEPT_BLOCKS
+                && own <= KEPT_BYTES
+                && own + kept.iter().map(bytes).sum::<usize>() <= KEPT_IN_ALL
+            {
                 kept.push(block);
             }
         });

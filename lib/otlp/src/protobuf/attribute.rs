@@ -49,7 +49,10 @@ pub(super) fn merge_value<'a>(value: &mut Value<'a>, raw: Raw<'a>, limits: &Limi
             6 => merge_map(value, raw, limits, depth).field("kvlistValue")?,
             7 => *value = Value::Bytes(Cow::Borrowed(raw.bytes().field("bytesValue")?)),
             // An index into a table that only the profiling signal has: set, but to nothing.
-            8 => *value = Value::Empty,
+            8 => {
+                raw.varint().field("stringValueStrindex")?;
+                *value = Value::Empty;
+            }
             _ => {}
         }
     }

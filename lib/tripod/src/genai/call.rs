@@ -55,6 +55,11 @@ struct Open {
 }
 
 impl Open {
+    fn new(genai: GenAi, span: Span, operation: &'static str, provider: &str, model: &str) -> Self {
+        let (provider, model) = (provider.to_owned(), model.to_owned());
+        Self { genai, span, operation, provider, model, started: Instant::now(), ended: false }
+    }
+
     fn set(&self, name: impl Into<Name>, value: impl Into<Value>) {
         self.span.set_attribute(name, value);
     }
@@ -108,16 +113,7 @@ impl ModelCall {
             gen_ai.provider.name = provider,
             gen_ai.request.model = model,
         );
-        let open = Open {
-            genai,
-            span,
-            operation,
-            provider: provider.to_owned(),
-            model: model.to_owned(),
-            started: Instant::now(),
-            ended: false,
-        };
-        Self { open, first_chunk: false }
+        Self { open: Open::new(genai, span, operation, provider, model), first_chunk: false }
     }
 
     /// The span; what happens within it lies below the call.
@@ -224,16 +220,7 @@ impl AgentCall {
             gen_ai.operation.name = "invoke_agent",
             gen_ai.agent.name = name,
         );
-        let model = name.to_owned();
-        Self(Open {
-            genai,
-            span,
-            operation: "invoke_agent",
-            provider: String::new(),
-            model,
-            started: Instant::now(),
-            ended: false,
-        })
+        Self(Open::new(genai, span, "invoke_agent", "", name))
     }
 
     /// The span; the calls of models and tools within it lie below the agent's work.
@@ -287,16 +274,7 @@ impl ToolCall {
             gen_ai.tool.type = "function",
             gen_ai.tool.call.id = call_id,
         );
-        let model = name.to_owned();
-        Self(Open {
-            genai,
-            span,
-            operation: "execute_tool",
-            provider: String::new(),
-            model,
-            started: Instant::now(),
-            ended: false,
-        })
+        Self(Open::new(genai, span, "execute_tool", "", name))
     }
 
     /// The span; what the tool does within it lies below.

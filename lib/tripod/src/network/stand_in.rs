@@ -67,6 +67,7 @@ impl StandIn {
     }
 
     /// Whether no further request has arrived.
+    // Only the tests of Sentry ask.
     #[cfg_attr(not(feature = "sentry"), allow(dead_code))]
     pub(crate) fn is_quiet(&self) -> bool {
         self.received.try_recv().is_err()

@@ -5,3 +5,4 @@
 //! store, no file and no HTTP.
 
 pub mod ast;
+pub mod engine;

@@ -5,3 +5,5 @@
 //! store, no file and no HTTP.
 
 pub mod ast;
+pub mod engine;
+pub mod functions;

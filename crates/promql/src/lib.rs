@@ -7,3 +7,4 @@
 pub mod ast;
 pub mod engine;
 pub mod functions;
+pub mod promqltest;

@@ -190,7 +190,12 @@ fn load(block: &Block<'_>) -> Result<Load, ScriptError> {
             }
             None => Vec::new(),
         };
-        series.push(LoadSeries { labels, points, start_times });
+        let loaded = LoadSeries { labels, points, start_times };
+        // Of a series that stands there twice the later line counts.
+        match series.iter_mut().find(|known: &&mut LoadSeries| known.labels == loaded.labels) {
+            Some(known) => *known = loaded,
+            None => series.push(loaded),
+        }
     }
     if starts.is_some() {
         return Err(block.error(block.lines.len() - 1, "start times without a series"));

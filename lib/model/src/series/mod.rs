@@ -11,8 +11,8 @@ mod samples;
 
 pub use exemplar::SeriesExemplar;
 pub use histogram::{
-    Bucket, ClassicHistogram, CounterResetHint, FloatHistogram, HistogramMean, HistogramSum, IncompatibleSchemas,
-    InvalidClassic, InvalidHistogram, NativeSpan, Reconciled,
+    Bucket, ClassicHistogram, CounterResetHint, FloatHistogram, FractionEstimate, HistogramMean, HistogramSum,
+    IncompatibleSchemas, InvalidClassic, InvalidHistogram, NanEffect, NativeSpan, QuantileEstimate, Reconciled, Trim,
 };
 pub use labels::{Labels, LabelsBuilder, METRIC_NAME};
 pub use metadata::{MetricType, SeriesMetadata};

@@ -101,6 +101,10 @@ impl FloatHistogram {
 
         if self.uses_custom_buckets() {
             if self.custom_values == other.custom_values {
+                if self.positive_spans == other.positive_spans {
+                    add_in_place(&mut self.positive_buckets, &mut errors.positive, &other.positive_buckets, sign);
+                    return Ok(reconciled);
+                }
                 self.combine_positive(other, sign, errors, |index| index, |index| index, |_| false);
             } else {
                 reconciled.custom_bounds = true;
@@ -124,10 +128,23 @@ impl FloatHistogram {
         let (own_shift, other_shift) = (self.schema.abs_diff(schema), other.schema.abs_diff(schema));
         let own = |index| coarser_index(index, own_shift);
         let theirs = |index| coarser_index(index, other_shift);
-        // What lies within the bucket around zero was counted there.
+        // What lies within the bucket around zero was counted there. Told by the other's own bounds: a coarser bucket may
+        // reach beyond the bucket around zero, and Prometheus, which looks at that one, counts observations twice then.
         let threshold = self.zero_threshold;
-        let in_zero = |index| exponential_bound(index, schema) <= threshold;
+        let in_zero = |index| exponential_bound(index, other.schema) <= threshold;
         self.schema = schema;
+        // The common case, two samples of one series: no bucket is new and none lies in the one around zero.
+        if own_shift == 0
+            && other_shift == 0
+            && self.positive_spans == other.positive_spans
+            && self.negative_spans == other.negative_spans
+            && !other.positive_spans.first().is_some_and(|span| in_zero(span.offset))
+            && !other.negative_spans.first().is_some_and(|span| in_zero(span.offset))
+        {
+            add_in_place(&mut self.positive_buckets, &mut errors.positive, &other.positive_buckets, sign);
+            add_in_place(&mut self.negative_buckets, &mut errors.negative, &other.negative_buckets, sign);
+            return Ok(reconciled);
+        }
         self.combine_positive(other, sign, errors, own, theirs, in_zero);
         if !other.negative_buckets.is_empty() || own_shift > 0 {
             let left = (&self.negative_spans[..], &self.negative_buckets[..], &errors.negative[..]);
@@ -165,6 +182,13 @@ impl FloatHistogram {
     }
 }
 
+/// Adds counts that stand at the same places.
+fn add_in_place(counts: &mut [f64], errors: &mut [f64], others: &[f64], sign: f64) {
+    for ((count, error), other) in counts.iter_mut().zip(errors).zip(others) {
+        add_up(sign * other, count, error);
+    }
+}
+
 /// Merges the buckets of two sides, after each got its index in the common layout.
 fn combined(
     left: (&[NativeSpan], &[f64], &[f64]),
@@ -178,8 +202,8 @@ fn combined(
     let mut left =
         Indexed::new(left.0, left.1).zip(left.2).map(|((index, count), error)| (own(index), count, *error)).peekable();
     let mut right = Indexed::new(right.0, right.1)
-        .map(|(index, count)| (theirs(index), count))
-        .skip_while(|(index, _)| in_zero(*index));
+        .skip_while(|(index, _)| in_zero(*index))
+        .map(|(index, count)| (theirs(index), count));
     let mut next = right.next();
     while let Some((index, count)) = next {
         while let Some((own, count, error)) = left.next_if(|(own, ..)| *own <= index) {

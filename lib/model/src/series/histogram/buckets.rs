@@ -171,8 +171,11 @@ impl DoubleEndedIterator for Indexed<'_> {
 
 /// The buckets of one side of an exponential histogram in a schema that is coarser by `shift`: buckets that become one
 /// are added up.
-pub(super) fn coarsened(indexed: Indexed<'_>, shift: u32) -> Merged<impl Iterator<Item = (i32, f64)>> {
-    merged(indexed.map(move |(index, count)| (coarser_index(index, shift), count)))
+pub(super) fn coarsened(
+    buckets: impl Iterator<Item = (i32, f64)>,
+    shift: u32,
+) -> Merged<impl Iterator<Item = (i32, f64)>> {
+    merged(buckets.map(move |(index, count)| (coarser_index(index, shift), count)))
 }
 
 /// Adds up neighbours of the same index.

@@ -8,17 +8,23 @@ mod bounds;
 mod buckets;
 mod classic;
 mod layout;
+#[cfg(test)]
+mod properties;
+mod quantile;
 mod reset;
 mod schema;
 mod sum;
 mod text;
+mod trim;
 mod validate;
 mod zero;
 
 pub use arithmetic::{IncompatibleSchemas, Reconciled};
 pub use buckets::Bucket;
 pub use classic::{ClassicHistogram, InvalidClassic};
+pub use quantile::{FractionEstimate, NanEffect, QuantileEstimate};
 pub use sum::{HistogramMean, HistogramSum};
+pub use trim::Trim;
 pub use validate::InvalidHistogram;
 
 /// A native histogram with float counts: Prometheus' `histogram.FloatHistogram`.

@@ -43,13 +43,14 @@ impl FloatHistogram {
             return true;
         }
         let shift = self.schema.abs_diff(previous.schema);
-        let beyond_zero = |(index, _): &(i32, f64)| exponential_bound(*index, self.schema) <= self.zero_threshold;
-        lost(own.skip_while(beyond_zero), coarsened(before, shift).skip_while(beyond_zero))
-            || lost(
-                Indexed::new(&self.negative_spans, &self.negative_buckets).skip_while(beyond_zero),
-                coarsened(Indexed::new(&previous.negative_spans, &previous.negative_buckets), shift)
-                    .skip_while(beyond_zero),
-            )
+        // Told by each one's own bounds, as when histograms are added.
+        let in_zero = |schema| move |(index, _): &(i32, f64)| exponential_bound(*index, schema) <= self.zero_threshold;
+        let negative = Indexed::new(&self.negative_spans, &self.negative_buckets);
+        let negative_before = Indexed::new(&previous.negative_spans, &previous.negative_buckets);
+        [(own, before), (negative, negative_before)].into_iter().any(|(own, before)| {
+            let before = before.skip_while(in_zero(previous.schema));
+            lost(own.skip_while(in_zero(self.schema)), coarsened(before, shift))
+        })
     }
 }
 

@@ -11,3 +11,4 @@ mod lexer;
 pub mod literal;
 pub mod parser;
 pub mod printer;
+pub mod promqltest;

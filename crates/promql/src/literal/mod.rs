@@ -5,6 +5,6 @@ mod number;
 mod string;
 
 pub use duration::{format_millis, parse_duration};
-pub use number::{format_float, format_general, parse_number};
+pub use number::{format_float, parse_number};
 pub(crate) use string::{char_is_printable, quote_char};
 pub use string::{quote, unquote};

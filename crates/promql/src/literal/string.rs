@@ -87,6 +87,8 @@ fn escape_into(quoted: &mut String, each: char, quote: char) {
         '\t' => quoted.push_str("\\t"),
         '\x0b' => quoted.push_str("\\v"),
         each if each == quote => quoted.extend(['\\', quote]),
+        // Which the language accepts in this form only.
+        char::REPLACEMENT_CHARACTER => quoted.push_str("\\ufffd"),
         each if char_is_printable(each) => quoted.push(each),
         each => match u32::from(each) {
             code @ (0..0x20 | 0x7f) => quoted.push_str(&format!("\\x{code:02x}")),

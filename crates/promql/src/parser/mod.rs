@@ -42,9 +42,12 @@ impl Options {
     };
 }
 
-/// How deep a tree may be: parentheses, calls, and operators in a chain each make it deeper. Everything that walks a
-/// tree may count on it.
+/// How deep a tree may be. Operators in a chain, such as `a or b or c`, make it deeper too. Everything that walks a tree
+/// may count on it.
 pub const MAX_DEPTH: usize = 256;
+
+/// How many expressions may be one inside the other: in parentheses, in calls, after signs.
+pub const MAX_NESTING: usize = 100;
 
 /// The longest query, in bytes.
 pub const MAX_LENGTH: usize = 1 << 20;
@@ -195,8 +198,8 @@ impl<'a> Parser<'a> {
     /// Reads something one level further in.
     fn nested<T>(&mut self, read: impl FnOnce(&mut Self) -> Result<T, ParseError>) -> Result<T, ParseError> {
         self.nesting += 1;
-        if self.nesting > MAX_DEPTH {
-            return self.too_deep();
+        if self.nesting > MAX_NESTING {
+            return self.too_deep(MAX_NESTING);
         }
         let read = read(self);
         self.nesting -= 1;
@@ -206,12 +209,12 @@ impl<'a> Parser<'a> {
     /// A tree over one of the given depth was made.
     fn grow(&mut self, depth: usize) -> Result<(), ParseError> {
         self.depth = depth + 1;
-        if self.depth > MAX_DEPTH { self.too_deep() } else { Ok(()) }
+        if self.depth > MAX_DEPTH { self.too_deep(MAX_DEPTH) } else { Ok(()) }
     }
 
-    fn too_deep<T>(&mut self) -> Result<T, ParseError> {
+    fn too_deep<T>(&mut self, levels: usize) -> Result<T, ParseError> {
         let span = self.peek()?.span;
-        Err(self.error(span, format!("the expression is nested more than {MAX_DEPTH} levels deep")))
+        Err(self.error(span, format!("the expression is nested too deeply: more than {levels} levels")))
     }
 }
 

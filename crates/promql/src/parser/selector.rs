@@ -81,6 +81,9 @@ impl Parser<'_> {
         }
         let literal = self.next()?;
         let value = self.string(literal)?;
-        LabelMatcher::new(label, op, value).map_err(|error| self.error(token.span.to(literal.span), error.to_string()))
+        LabelMatcher::new(label, op, value).map_err(|error| {
+            let message = format!("error parsing regexp: {}: `{}`", error.reason, error.pattern);
+            self.error(token.span.to(literal.span), message)
+        })
     }
 }

@@ -5,14 +5,14 @@ mod pretty;
 
 use std::fmt::{self, Display, Formatter, Write};
 
-use tripod_model::series::METRIC_NAME;
+use tripod_model::series::{METRIC_NAME, ShortFloat};
 use tripod_storage::series::{LabelMatcher, MatchOp};
 
 use crate::ast::{
     Aggregate, At, Binary, Cardinality, Duration, DurationExpr, DurationKind, Expr, ExprKind, MatrixSelector,
     RangeExtension, Subquery, VectorMatching, VectorSelector,
 };
-use crate::literal::{format_float, format_general, format_millis, quote};
+use crate::literal::{format_float, format_millis, quote};
 
 pub use json::to_json;
 pub use pretty::pretty;
@@ -59,9 +59,11 @@ impl Display for Expr {
 impl Display for VectorSelector {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
         write_series(f, self)?;
+        let offset = offset_text(self.offset.as_ref());
+        write_offset_before(f, &offset)?;
         write_at(f, self.at)?;
         write_extension(f, self.extension)?;
-        write_offset(f, self.offset.as_ref())
+        write_offset_after(f, &offset)
     }
 }
 
@@ -69,9 +71,11 @@ impl Display for MatrixSelector {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
         write_series(f, &self.vector)?;
         write!(f, "[{}]", self.range)?;
+        let offset = offset_text(self.vector.offset.as_ref());
+        write_offset_before(f, &offset)?;
         write_extension(f, self.vector.extension)?;
         write_at(f, self.vector.at)?;
-        write_offset(f, self.vector.offset.as_ref())
+        write_offset_after(f, &offset)
     }
 }
 
@@ -165,11 +169,32 @@ fn write_at(f: &mut impl Write, at: Option<At>) -> fmt::Result {
     }
 }
 
-fn write_offset(f: &mut impl Write, offset: Option<&Duration>) -> fmt::Result {
+/// ` offset duration`, or nothing.
+fn offset_text(offset: Option<&Duration>) -> String {
     match offset {
-        None | Some(Duration::Millis(0)) => Ok(()),
-        Some(offset) => write!(f, " offset {offset}"),
+        None | Some(Duration::Millis(0)) => String::new(),
+        Some(offset) => {
+            let text = offset.to_string();
+            let binary = matches!(offset, Duration::Expr(expr) if matches!(expr.kind, DurationKind::Binary { .. }));
+            // Two signs are what lets the operators belong to the offset.
+            let signs = if binary && !is_greedy(&text) { "++" } else { "" };
+            format!(" offset {signs}{text}")
+        }
     }
+}
+
+/// Whether operators after such a duration are taken to be part of it.
+fn is_greedy(duration: &str) -> bool {
+    ["(", "--", "++"].iter().any(|begin| duration.starts_with(begin))
+}
+
+/// Prometheus writes an offset last, where one that takes what follows would not read back.
+fn write_offset_before(f: &mut impl Write, offset: &str) -> fmt::Result {
+    if offset.strip_prefix(" offset ").is_some_and(is_greedy) { f.write_str(offset) } else { Ok(()) }
+}
+
+fn write_offset_after(f: &mut impl Write, offset: &str) -> fmt::Result {
+    if offset.strip_prefix(" offset ").is_some_and(is_greedy) { Ok(()) } else { f.write_str(offset) }
 }
 
 fn write_extension(f: &mut impl Write, extension: Option<RangeExtension>) -> fmt::Result {
@@ -187,8 +212,10 @@ fn write_subquery_range(f: &mut impl Write, subquery: &Subquery) -> fmt::Result 
         write!(f, "{step}")?;
     }
     f.write_char(']')?;
+    let offset = offset_text(subquery.offset.as_ref());
+    write_offset_before(f, &offset)?;
     write_at(f, subquery.at)?;
-    write_offset(f, subquery.offset.as_ref())
+    write_offset_after(f, &offset)
 }
 
 /// `sum by (labels) `, without the arguments.
@@ -229,13 +256,13 @@ fn write_matching(f: &mut impl Write, matching: &VectorMatching) -> fmt::Result 
         write_labels(f, &matching.include)?;
     }
     match (matching.fill_left, matching.fill_right) {
-        (Some(left), Some(right)) if left == right => write!(f, " fill ({})", format_general(left)),
+        (Some(left), Some(right)) if left == right => write!(f, " fill ({})", ShortFloat(left)),
         (left, right) => {
             if let Some(left) = left {
-                write!(f, " fill_left ({})", format_general(left))?;
+                write!(f, " fill_left ({})", ShortFloat(left))?;
             }
             if let Some(right) = right {
-                write!(f, " fill_right ({})", format_general(right))?;
+                write!(f, " fill_right ({})", ShortFloat(right))?;
             }
             Ok(())
         }

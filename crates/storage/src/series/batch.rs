@@ -61,6 +61,14 @@ pub struct SeriesAppended {
 impl SeriesAppended {
     /// How many refused samples are described.
     pub const SHOWN: usize = 10;
+
+    /// Counts a refused sample and describes it if it is among the first.
+    pub fn refuse(&mut self, labels: &Labels, timestamp: i64, reason: Rejection) {
+        self.refused += 1;
+        if self.rejected.len() < Self::SHOWN {
+            self.rejected.push(RejectedSample { labels: labels.clone(), timestamp, reason });
+        }
+    }
 }
 
 /// A sample that was refused.
@@ -77,9 +85,12 @@ pub struct RejectedSample {
 /// Why a sample was refused, in Prometheus' terms and words.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Rejection {
-    /// Older than the newest sample by more than the out-of-order window.
+    /// Older than the newest sample of its series, in a store that takes samples in order only.
     #[error("out of order sample")]
     OutOfOrder,
+    /// Older than the newest sample of the store by more than the out-of-order window.
+    #[error("too old sample")]
+    TooOld,
     /// Another value is there for this time.
     #[error("duplicate sample for timestamp")]
     DuplicateTimestamp,

@@ -4,8 +4,15 @@
 //! store answers with chunks that the query engine decodes once. What is absent on purpose: PromQL, wire formats, files.
 
 mod batch;
+mod index;
 mod matcher;
+pub mod memory;
+mod merge;
+mod pattern;
 mod select;
+mod statistics;
+#[cfg(any(test, feature = "suite"))]
+pub mod suite;
 
 use std::fmt::Debug;
 
@@ -13,8 +20,12 @@ use async_trait::async_trait;
 use tripod_model::series::{Labels, SeriesExemplar, SeriesMetadata};
 
 pub use batch::{FloatSample, HistogramSample, RejectedSample, Rejection, SeriesAppended, SeriesBatch};
+pub use index::LabelIndex;
 pub use matcher::{InvalidRegex, LabelMatcher, MatchOp};
+pub use memory::MemorySeriesStore;
+pub use pattern::to_rust as pattern_to_rust;
 pub use select::{Chunk, LabelQuery, MillisRange, SelectSeries, SelectedSeries};
+pub use statistics::{NameCount, SeriesStatistics};
 
 use crate::{AppendError, SelectError};
 
@@ -76,4 +87,18 @@ pub trait SeriesStore: Debug + Send + Sync + 'static {
     /// # Errors
     /// As [`SeriesStore::append_series`].
     async fn delete_series(&self, query: LabelQuery) -> Result<(), AppendError>;
+
+    /// Gives back the room of what was deleted, without waiting for the store to do so on its own.
+    ///
+    /// # Errors
+    /// As [`SeriesStore::append_series`].
+    async fn clean_tombstones(&self) -> Result<(), AppendError> {
+        Ok(())
+    }
+
+    /// Counts of series and labels in memory, each list at most `limit` long.
+    ///
+    /// # Errors
+    /// As [`SeriesStore::select_series`].
+    async fn statistics(&self, limit: usize) -> Result<SeriesStatistics, SelectError>;
 }

@@ -2,7 +2,7 @@ use std::sync::Arc;
 
 use tripod_model::series::{Labels, Samples};
 
-use super::LabelMatcher;
+use super::{LabelMatcher, merge};
 use crate::SelectError;
 
 /// A span of time, both ends included, in milliseconds since the Unix epoch.
@@ -21,6 +21,11 @@ impl MillisRange {
     /// Whether a moment is in the range.
     pub fn contains(&self, timestamp: i64) -> bool {
         (self.start..=self.end).contains(&timestamp)
+    }
+
+    /// Whether a moment from `first` to `last` is in the range.
+    pub fn overlaps(&self, first: i64, last: i64) -> bool {
+        first <= self.end && last >= self.start
     }
 }
 
@@ -44,12 +49,22 @@ pub struct LabelQuery {
     pub limit: usize,
 }
 
+impl LabelQuery {
+    /// Every series, at all times, without a limit.
+    pub const ALL: Self = Self { matcher_sets: Vec::new(), range: MillisRange::ALL, limit: 0 };
+
+    /// How many answers there may be at most.
+    pub fn most(&self) -> usize {
+        if self.limit == 0 { usize::MAX } else { self.limit }
+    }
+}
+
 /// A series with the chunks that cover the range.
 #[derive(Clone, Debug)]
 pub struct SelectedSeries {
     /// The series.
     pub labels: Labels,
-    /// Chunks in no promised order; they may overlap when samples came out of order.
+    /// Chunks in the order in which they were kept; they may overlap when samples came out of order.
     pub chunks: Vec<Chunk>,
 }
 
@@ -61,38 +76,13 @@ pub enum Chunk {
 }
 
 impl SelectedSeries {
-    /// The samples in the range, ascending in time. Of samples with the same time the one of the later chunk counts.
+    /// The samples in the range, ascending in time. Of samples with the same time that of the earlier chunk counts:
+    /// a store refuses another value for a time that it has, so what came first is what was acknowledged.
     ///
     /// # Errors
     /// [`SelectError`] when a chunk is damaged.
     pub fn samples(&self, range: MillisRange) -> Result<Samples, SelectError> {
-        let mut merged = Samples::default();
-        let mut floats: Vec<(i64, usize, f64, i64)> = Vec::new();
-        let mut histograms = Vec::new();
-        for (order, Chunk::Samples(samples)) in self.chunks.iter().enumerate() {
-            for (index, &time) in
-                samples.floats.timestamps.iter().enumerate().filter(|(_, time)| range.contains(**time))
-            {
-                let start = samples.floats.start_timestamps.get(index).copied().unwrap_or(0);
-                floats.push((time, order, samples.floats.values[index], start));
-            }
-            for (index, &time) in
-                samples.histograms.timestamps.iter().enumerate().filter(|(_, time)| range.contains(**time))
-            {
-                let start = samples.histograms.start_timestamps.get(index).copied().unwrap_or(0);
-                histograms.push((time, order, samples.histograms.values[index].clone(), start));
-            }
-        }
-        floats.sort_by_key(|(time, order, ..)| (*time, std::cmp::Reverse(*order)));
-        floats.dedup_by_key(|(time, ..)| *time);
-        histograms.sort_by_key(|(time, order, ..)| (*time, std::cmp::Reverse(*order)));
-        histograms.dedup_by_key(|(time, ..)| *time);
-        for (time, _, value, start) in floats {
-            merged.floats.push(time, value, start);
-        }
-        for (time, _, value, start) in histograms {
-            merged.histograms.push(time, value, start);
-        }
-        Ok(merged)
+        let parts: Vec<&Samples> = self.chunks.iter().map(|Chunk::Samples(samples)| &**samples).collect();
+        Ok(merge::merge(parts.into_iter(), range))
     }
 }

@@ -66,6 +66,16 @@ impl Samples {
 }
 
 impl FloatSamples {
+    /// Adds a sample at a place where it keeps the order of time; `start` is 0 when unknown.
+    pub fn insert(&mut self, place: usize, timestamp: i64, value: f64, start: i64) {
+        if start != 0 || !self.start_timestamps.is_empty() {
+            self.start_timestamps.resize(self.timestamps.len(), 0);
+            self.start_timestamps.insert(place, start);
+        }
+        self.timestamps.insert(place, timestamp);
+        self.values.insert(place, value);
+    }
+
     /// Adds a sample that is later than all before; `start` is 0 when unknown.
     pub fn push(&mut self, timestamp: i64, value: f64, start: i64) {
         fill_start(&mut self.start_timestamps, self.timestamps.len(), start);
@@ -75,11 +85,43 @@ impl FloatSamples {
 }
 
 impl HistogramSamples {
+    /// Adds a sample at a place where it keeps the order of time; `start` is 0 when unknown.
+    pub fn insert(&mut self, place: usize, timestamp: i64, value: Arc<FloatHistogram>, start: i64) {
+        if start != 0 || !self.start_timestamps.is_empty() {
+            self.start_timestamps.resize(self.timestamps.len(), 0);
+            self.start_timestamps.insert(place, start);
+        }
+        self.timestamps.insert(place, timestamp);
+        self.values.insert(place, value);
+    }
+
     /// Adds a histogram that is later than all before; `start` is 0 when unknown.
     pub fn push(&mut self, timestamp: i64, value: Arc<FloatHistogram>, start: i64) {
         fill_start(&mut self.start_timestamps, self.timestamps.len(), start);
         self.timestamps.push(timestamp);
         self.values.push(value);
+    }
+}
+
+impl Samples {
+    /// Removes the samples from `first` to `last`, both included.
+    pub fn remove(&mut self, first: i64, last: i64) {
+        let place = |times: &[i64]| {
+            let from = times.partition_point(|time| *time < first);
+            from..times.partition_point(|time| *time <= last).max(from)
+        };
+        let floats = place(&self.floats.timestamps);
+        self.floats.values.drain(floats.clone());
+        self.floats.timestamps.drain(floats.clone());
+        if !self.floats.start_timestamps.is_empty() {
+            self.floats.start_timestamps.drain(floats);
+        }
+        let histograms = place(&self.histograms.timestamps);
+        self.histograms.values.drain(histograms.clone());
+        self.histograms.timestamps.drain(histograms.clone());
+        if !self.histograms.start_timestamps.is_empty() {
+            self.histograms.start_timestamps.drain(histograms);
+        }
     }
 }
 

@@ -86,7 +86,7 @@ pub(crate) fn evaluate(
             let series = &evaluator.slots[matrix.vector.slot];
             context.check_cells(series.len(), grid)?;
             context.each(series, notes, Vec::new, |windows, selected, worker| {
-                let samples = decode(selected, needed)?;
+                let samples = decode(selected, &matrix.vector, needed)?;
                 let series = RangeSeries::from_samples(selected.labels.clone(), samples, with_starts);
                 one_series(evaluator, plan, kernel, &call, &shape, &series, (grid, true), (windows, worker))
             })?

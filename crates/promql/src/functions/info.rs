@@ -29,7 +29,8 @@ pub(super) fn info(
     let series = match wanted.matchers(&columns, &ignored)? {
         None => Vec::new(),
         Some(matchers) => {
-            let selector = VectorPlan { matchers, offset, at, extension: None, slot: usize::MAX };
+            let selector =
+                VectorPlan { matchers, offset, at, extension: None, without_buckets: false, slot: usize::MAX };
             InfoSeries::select(evaluator, selector, grid)?
         }
     };
@@ -144,7 +145,7 @@ impl InfoSeries {
         let mut all = Vec::with_capacity(selected.len());
         for series in &selected {
             context.check()?;
-            let samples = selector::decode(series, range)?;
+            let samples = selector::decode(series, &selector, range)?;
             let mut times = vec![None; grid.steps()];
             let mut histogram = false;
             selector::look_up(&samples, &selector, grid, context.lookback_ms, |step, found| {

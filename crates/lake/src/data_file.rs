@@ -21,6 +21,7 @@ use crate::LakeError;
 use crate::columns::{DATE, file_schema, to_file_form};
 use crate::hot::widen;
 use crate::order::{DayRows, sort_columns};
+use crate::trace_index::{IndexBuilder, TraceIndex, is_indexed};
 
 /// Rows of a row group. A trace's spans lie in the row groups of its services, and the id column of each is decoded to
 /// find them: the smaller the group, the sooner. Much smaller groups would cost space for their footers.
@@ -133,6 +134,7 @@ pub(crate) struct FileWriter {
     signal: Signal,
     date: String,
     writer: ArrowWriter<Vec<u8>>,
+    index: Option<IndexBuilder>,
     rows: u64,
     min_time: i64,
     max_time: i64,
@@ -141,7 +143,8 @@ pub(crate) struct FileWriter {
 impl FileWriter {
     pub(crate) fn new(signal: Signal, date: String) -> Result<Self, LakeError> {
         let writer = ArrowWriter::try_new(Vec::new(), file_schema(signal), Some(properties(signal)?))?;
-        Ok(Self { signal, date, writer, rows: 0, min_time: i64::MAX, max_time: i64::MIN })
+        let index = signal.columns().iter().any(|column| is_indexed(signal, column.name)).then(IndexBuilder::default);
+        Ok(Self { signal, date, writer, index, rows: 0, min_time: i64::MAX, max_time: i64::MIN })
     }
 
     /// Appends rows in the form of files; they continue the order of those before.
@@ -153,6 +156,9 @@ impl FileWriter {
         self.min_time = min(times).map_or(self.min_time, |time| time.min(self.min_time));
         self.max_time = max(times).map_or(self.max_time, |time| time.max(self.max_time));
         self.rows += rows.num_rows() as u64;
+        if let Some(index) = &mut self.index {
+            index.push(rows);
+        }
         Ok(self.writer.write(rows)?)
     }
 
@@ -162,7 +168,13 @@ impl FileWriter {
     }
 
     /// The file and its content.
-    pub(crate) fn finish(self) -> Result<(DataFile, Bytes), LakeError> {
+    pub(crate) fn finish(mut self) -> Result<(DataFile, Bytes), LakeError> {
+        if let Some(index) = self.index {
+            let index = index.finish().encode();
+            self.writer.flush()?;
+            self.writer.append_key_value_metadata(TraceIndex::key_value(self.writer.bytes_written(), index.len()));
+            self.writer.write_all(&index)?;
+        }
         let content = Bytes::from(self.writer.into_inner()?);
         let file = DataFile {
             path: new_path(&self.date),

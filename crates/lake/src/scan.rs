@@ -2,7 +2,8 @@
 //!
 //! Files are read by DataFusion's Parquet source, which prunes row groups and pages by statistics and bloom filters
 //! and decodes other columns only where the conditions hold. What it cannot evaluate, conditions on attributes inside
-//! JSON columns, is evaluated afterwards on Arrow, as it is for rows in memory.
+//! JSON columns, is evaluated afterwards on Arrow, as it is for rows in memory. Rows of a few traces are looked up by
+//! index instead (`crate::trace_lookup`).
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};

@@ -11,7 +11,7 @@ use tripod_model::{Attribute, Resource, Scope, Span, SpanId, TraceId};
 use tripod_storage::record::SpanRows;
 use tripod_storage::{Batch, Matcher, Predicate, Select, Signal, Store, TimeRange};
 
-const TRACES: u64 = 15_000;
+const TRACES: u64 = 14_000;
 const START: u64 = 1_700_000_000_000_000_000;
 
 fn trace(number: u64) -> TraceId {

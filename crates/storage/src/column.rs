@@ -311,3 +311,28 @@ impl ListOffsets {
         Arc::new(arrow::array::ListArray::new(Arc::clone(field), offsets, elements, self.nulls.finish()))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use arrow::array::{Array, AsArray};
+
+    use super::*;
+
+    #[test]
+    fn a_text_that_is_the_one_before_is_stored_once() {
+        let mut column = TextColumn::new();
+        let long = ["the id of a request", "the id of a request", "the id of another 1", "the id of a request"];
+        let texts = [long[0], long[1], "short", "short", long[1], long[2], long[2], long[3]];
+        for (row, text) in texts.iter().enumerate() {
+            column.set(2 * row, text);
+        }
+        let array = column.finish(2 * texts.len());
+        let array = array.as_string_view();
+        let found: Vec<_> = array.iter().collect();
+        let expected: Vec<_> = texts.iter().flat_map(|text| [Some(*text), None]).collect();
+        assert_eq!(found, expected);
+        // A short text lies in its view; it parts a long one from itself.
+        let stored = [long[0], long[1], long[2], long[3]].concat();
+        assert_eq!(array.data_buffers()[0].as_slice(), stored.as_bytes());
+    }
+}

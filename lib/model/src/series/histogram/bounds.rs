@@ -44,15 +44,15 @@ pub(super) fn bound(index: i32, schema: i32, custom_values: &[f64]) -> f64 {
 pub(super) fn exponential_bound(index: i32, schema: i32) -> f64 {
     let index = i64::from(index);
     let bound = if schema < 0 {
-        power_of_two(index << (-schema).min(31))
+        power_of_two(index << schema.unsigned_abs().min(31))
     } else if schema <= FINEST_SCHEMA {
         let fraction = FRACTIONS[((index & ((1 << schema) - 1)) << (FINEST_SCHEMA - schema)) as usize];
         // The fraction is in [1, 2), so that the product rounds once at most.
         fraction * power_of_two(index >> schema)
     } else {
-        (index as f64 * f64::from(-schema).exp2()).exp2()
+        (index as f64 * (-f64::from(schema)).exp2()).exp2()
     };
-    let last_regular = if schema < 0 { 1024 >> (-schema).min(31) } else { 1024i64 << schema.min(32) };
+    let last_regular = if schema < 0 { 1024 >> schema.unsigned_abs().min(31) } else { 1024i64 << schema.min(32) };
     if index == last_regular { f64::MAX } else { bound }
 }
 

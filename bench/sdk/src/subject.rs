@@ -6,7 +6,7 @@ use std::process::Stdio;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, bail};
-use clap::ValueEnum as _;
+use clap::ValueEnum;
 use tokio::process::{Child, Command};
 
 use crate::load::Connection;
@@ -19,7 +19,7 @@ const TICKS: f64 = 100.0;
 const PATIENCE: Duration = Duration::from_secs(60);
 
 /// What is measured.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Subject {
     /// axum and the handler.
     Bare,

@@ -15,7 +15,7 @@ use crate::network::Queue;
 pub(super) struct Packed(Vec<(Name, Vec<u8>)>);
 
 /// Room for the records of one scope at first, in bytes.
-const ROOM: usize = 4 << 10;
+const ROOM: usize = 8 << 10;
 
 /// A thread's buffer keeps at most this many bytes.
 const KEPT: usize = 64 << 10;
@@ -89,7 +89,8 @@ pub(super) fn request(resource: &[u8], batch: &[Packed], out: &mut Message) {
         body.push((prefix, records));
     }
     out.announce(1, length);
-    out.0.reserve(length);
+    // No more than that: doubling would copy hundreds of kilobytes into fresh pages.
+    out.0.reserve_exact(length);
     out.0.extend_from_slice(&head.0);
     for (prefix, records) in body {
         out.0.extend_from_slice(&prefix.0);

@@ -15,10 +15,13 @@ impl Message {
         self.raw_varint(u64::from(field << 3 | wire_type));
     }
 
+    #[inline]
     pub(super) fn raw_varint(&mut self, value: u64) {
-        if value < 0x80 {
-            return self.0.push(value as u8);
-        }
+        // Nearly all are keys and lengths of less than 128.
+        if value < 0x80 { self.0.push(value as u8) } else { self.long_varint(value) }
+    }
+
+    fn long_varint(&mut self, value: u64) {
         let (bytes, length) = varint(value);
         self.0.extend_from_slice(&bytes[..length]);
     }

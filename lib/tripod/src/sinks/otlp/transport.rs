@@ -88,7 +88,7 @@ impl<E: Encode> Transport<E::Item> for OtlpTransport<E> {
         let mut message = Message(Vec::with_capacity(self.capacity));
         message.0.resize(prefix, 0);
         self.encode.encode(&self.resource, batch, &mut message);
-        self.capacity = message.0.len();
+        self.capacity = message.0.len() + message.0.len() / 8;
         let mut body = message.0;
         if self.settings.gzip {
             let mut out = Vec::with_capacity(body.len() / 4);

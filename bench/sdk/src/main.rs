@@ -3,7 +3,7 @@
 //!
 //! Each service is a process of its own with the same handler (three spans, five log lines, four metrics a request), gets
 //! the same load, and sends OTLP to one stand-in for a collector in this process. CPU is that of the service alone, from
-//! `/proc/<pid>/stat`, until everything is delivered. Services take turns, round by round, so that what else the machine
+//! `/proc/<pid>/task/*/schedstat`, until everything is delivered. Services take turns, round by round, so that what else the machine
 //! does meets all of them; figures are medians over the rounds.
 
 mod collector;

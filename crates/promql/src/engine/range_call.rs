@@ -40,6 +40,9 @@ impl RangeCall<'_> {
     }
 }
 
+/// How many samples a function looks at before the evaluation is asked whether it may go on.
+const AT_A_TIME: usize = 1 << 20;
+
 /// Where the windows of a selector lie.
 pub(crate) fn shape(plan: &MatrixPlan, lookback: i64) -> WindowShape {
     let vector = &plan.vector;
@@ -146,7 +149,19 @@ fn one_series(
     }
     context.hold(most)?;
     let mut column = Column::absent(series.labels.clone(), grid.steps());
-    kernel(call, series, windows, &mut column, &mut worker.notes)?;
+    let mut rest = &windows[..];
+    while !rest.is_empty() {
+        // A few windows at a time, so that an evaluation of long windows at many steps can be ended.
+        let mut samples = 0;
+        let count = rest.iter().take_while(|window| {
+            samples += window.floats.len() + window.histograms.len();
+            samples < AT_A_TIME
+        });
+        let (now, later) = rest.split_at(count.count().max(1));
+        kernel(call, series, now, &mut column, &mut worker.notes)?;
+        context.check()?;
+        rest = later;
+    }
     let samples = column.samples();
     context.release(most);
     if samples == 0 {

@@ -12,6 +12,9 @@ use crate::engine::{
 /// The labels by which an info series and the series that it tells about find each other.
 const IDENTIFYING: [&str; 2] = ["instance", "job"];
 
+/// Of more values than this a label is not asked for one of them, but for any.
+const MOST_VALUES: usize = 4096;
+
 /// The info metric that is meant when none is named.
 const TARGET_INFO: &str = "target_info";
 
@@ -79,6 +82,10 @@ impl Wanted {
             let told = columns.iter().zip(ignored).filter(|(_, ignored)| !**ignored);
             let values: BTreeSet<&str> = told.filter_map(|(column, _)| column.labels.get(label)).collect();
             if values.is_empty() {
+                continue;
+            }
+            if values.len() > MOST_VALUES {
+                matchers.extend(LabelMatcher::new(label, MatchOp::NotEqual, ""));
                 continue;
             }
             let pattern = values.into_iter().map(regex::escape).collect::<Vec<_>>().join("|");

@@ -1,5 +1,7 @@
 //! Keeping failed and slow requests that the sampler did not choose, by deciding at the end of the local root.
 
+#![expect(clippy::vec_box, reason = "spans are moved from hand to hand as pointers")]
+
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::Relaxed};
 use std::time::Duration;
 

@@ -193,7 +193,7 @@ mod tests {
             ("2015-07-01T22:10:51+02:00", 1_435_781_451_000),
             (MIN_TIME, i64::MIN),
             (MAX_TIME, i64::MAX),
-            ("-9223309901257974", i64::MIN),
+            ("-9.3e18", i64::MIN),
         ] {
             assert_eq!(parse_time(text), Ok(millis), "{text}");
         }

@@ -6,6 +6,7 @@ use super::{CounterResetHint, FloatHistogram};
 pub const STALE_NAN: f64 = f64::from_bits(0x7ff0_0000_0000_0002);
 
 /// Whether a value is the stale marker, by its bits.
+#[inline]
 pub fn is_stale(value: f64) -> bool {
     value.to_bits() == STALE_NAN.to_bits()
 }

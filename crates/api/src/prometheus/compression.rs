@@ -64,8 +64,9 @@ mod tests {
 
     #[test]
     fn pieces_come_back() {
-        let pieces: Vec<Vec<u8>> =
-            (0..200u32).map(|seed| (0..5_000u32).map(|n| (n.wrapping_mul(n).wrapping_mul(seed) >> 7) as u8).collect()).collect();
+        let pieces: Vec<Vec<u8>> = (0..200u32)
+            .map(|seed| (0..5_000u32).map(|n| (n.wrapping_mul(n).wrapping_mul(seed) >> 7) as u8).collect())
+            .collect();
         let whole = pieces.concat();
         let compressed: Vec<Vec<u8>> = Gzip::new(Box::new(pieces.into_iter())).collect();
         assert!(compressed.len() > 2, "{}", compressed.len());

@@ -532,3 +532,43 @@ async fn the_contract_is_served() {
     }
     assert_eq!(missing.len(), NOT_SERVED.len(), "{missing:?}");
 }
+
+/// Prometheus' own command line client, where it is installed.
+#[tokio::test]
+async fn promtool_gets_its_answers() {
+    let program = "promtool";
+    if tokio::process::Command::new(program).arg("--version").output().await.is_err() {
+        eprintln!("NOT RUN: there is no promtool");
+        return;
+    }
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let router = Router::new().nest("/prometheus", router_of_defaults().await);
+    let server = tokio::spawn(async move { axum::serve(listener, router).await });
+    let url = format!("http://{address}/prometheus");
+    for (arguments, output) in [
+        (
+            vec!["query", "instant", "--time=60", &url, "requests * 2"],
+            "{code=\"200\", job=\"api\"} => 30 @[60]\n{code=\"500\", job=\"api\"} => 60 @[60]\n",
+        ),
+        (
+            vec!["query", "range", "--start=60", "--end=120", "--step=1m", &url, "sum(requests)"],
+            "{} =>\n45 @[60]\n90 @[120]\n",
+        ),
+        (vec!["query", "labels", "--start=0", "--end=600", &url, "code"], "200\n500\n"),
+        (
+            vec!["query", "series", "--start=0", "--end=600", "--match=requests{code=\"200\"}", &url],
+            "{__name__=\"requests\", code=\"200\", job=\"api\"}\n",
+        ),
+    ] {
+        let ran = tokio::process::Command::new(program).args(&arguments).output().await.unwrap();
+        let (out, error) = (String::from_utf8_lossy(&ran.stdout), String::from_utf8_lossy(&ran.stderr));
+        assert!(ran.status.success(), "{arguments:?}: {out}{error}");
+        assert_eq!(out, output, "{arguments:?}: {error}");
+    }
+    let wrong = tokio::process::Command::new(program).args(["query", "instant", &url, "foo("]).output().await.unwrap();
+    assert!(!wrong.status.success());
+    let error = String::from_utf8_lossy(&wrong.stderr);
+    assert!(error.contains("1:5: parse error: unclosed left parenthesis"), "{error}");
+    server.abort();
+}

@@ -65,8 +65,9 @@ impl SpanExt for Span {
     }
 
     fn add_event(&self, name: impl Into<Name>, mut attributes: Fields) {
-        let name = name.into();
+        let mut name = name.into();
         with_live(self, |live, spans| {
+            spans.redactor().name(&mut name);
             spans.redactor().fields(&mut attributes);
             let event = SpanEvent { time: timestamp::now(), name, attributes, dropped_attributes: 0 };
             live.add_event(&spans.limits, event);

@@ -4,11 +4,11 @@ use std::sync::Arc;
 
 use tracing::Subscriber;
 use tracing::span::{Attributes, Id};
-use tracing_subscriber::layer::Context;
+use tracing_subscriber::layer::Context as Layered;
 use tracing_subscriber::registry::LookupSpan;
 
 use super::fields::SpanVisitor;
-use crate::context::{self, Parent, SpanContext, SpanId, TraceFlags, TraceId};
+use crate::context::{self, Context, Parent, SpanContext, SpanId, TraceFlags, TraceId};
 use crate::field::{Fields, Name, Value};
 use crate::logs::timestamp;
 use crate::traces::sampler::{Action, Beginning};
@@ -41,7 +41,7 @@ impl EndedSpan {
 pub(super) fn begin<S: Subscriber + for<'a> LookupSpan<'a>>(
     spans: Option<&SpanPipeline>,
     attributes: &Attributes<'_>,
-    registry: &Context<'_, S>,
+    registry: &Layered<'_, S>,
 ) -> Live {
     let parent = parent(attributes, registry);
     let mut context = match &parent {
@@ -68,6 +68,7 @@ pub(super) fn begin<S: Subscriber + for<'a> LookupSpan<'a>>(
         start: 0,
         end: 0,
         attributes: Fields::with_capacity(attributes.values().len()),
+        bound: Context::default(),
         dropped_attributes: 0,
         events: Vec::new(),
         dropped_events: 0,
@@ -85,6 +86,7 @@ pub(super) fn begin<S: Subscriber + for<'a> LookupSpan<'a>>(
         return Live { context, data: None, tail: None, is_local_root };
     }
     data.context = context.clone();
+    data.bound = context::bound();
     data.start = timestamp::now();
     Live { context, data: Some(Arc::new(data)), tail, is_local_root }
 }
@@ -117,7 +119,7 @@ fn decide(
 /// The span above a new one: one that a context brought along, or one of `tracing`.
 fn parent<S: Subscriber + for<'a> LookupSpan<'a>>(
     attributes: &Attributes<'_>,
-    registry: &Context<'_, S>,
+    registry: &Layered<'_, S>,
 ) -> Option<Parent> {
     if attributes.is_root() {
         return None;
@@ -191,6 +193,20 @@ impl Live {
             && status != Status::Unset
         {
             data.status = status;
+        }
+    }
+
+    /// Binds one more field.
+    pub(crate) fn bind(&mut self, name: Name, value: Value) {
+        if let Some(data) = self.data_mut() {
+            data.bound.set(name, value);
+        }
+    }
+
+    /// Takes over all that its task has bound by now.
+    pub(crate) fn rebind(&mut self, bound: &Context) {
+        if let Some(data) = self.data_mut() {
+            data.bound = bound.clone();
         }
     }
 

@@ -14,6 +14,7 @@ use tracing_subscriber::layer::Context;
 use tracing_subscriber::registry::LookupSpan;
 
 use crate::context::{self, Parent, SpanContext};
+use crate::field::{Name, Value};
 use crate::logs::{Level, Levels, LogEvent, Pipeline};
 use crate::redaction::Redactor;
 use crate::traces::{SpanEvent, SpanPipeline};
@@ -117,6 +118,17 @@ impl TripodLayer {
         }
     }
 
+    /// As [`TripodLayer::emit`]; the event is one of the current span too, if it belongs to that.
+    pub(crate) fn emit_in_span(&self, event: LogEvent) {
+        let Some(logs) = self.0.logs.as_ref().filter(|logs| logs.wants(event.level)) else { return };
+        let Some(event) = logs.emit(event).filter(|_| self.0.events_on_spans) else { return };
+        with_live(&tracing::Span::current(), |live, spans| {
+            if event.span.as_ref() == Some(live.context()) {
+                live.add_event(&spans.limits, span_event(event));
+            }
+        });
+    }
+
     fn wants(&self, metadata: &Metadata<'_>) -> bool {
         // More verbose levels are greater.
         (metadata.is_span() && *metadata.level() <= self.0.span_level && self.0.spans.is_some())
@@ -196,7 +208,8 @@ impl<S: Subscriber + for<'a> LookupSpan<'a>> tracing_subscriber::Layer<S> for Tr
         if logs.is_none() && recording.is_none() {
             return;
         }
-        let mut event = fields::log_event(event, level, span);
+        let function = id.as_ref().and_then(|id| function_of(&registry, id, event.metadata()));
+        let mut event = fields::log_event(event, level, span, function);
         let event = match logs {
             Some(logs) => match logs.emit(event) {
                 Some(event) => event,
@@ -242,6 +255,21 @@ fn span_event(event: LogEvent) -> SpanEvent {
     SpanEvent { time: event.time, name, attributes, dropped_attributes: 0 }
 }
 
+/// The function that logs: that of the innermost span, if it is one of `#[traced]` in the same module. `tracing` knows no
+/// functions otherwise.
+fn function_of<'a, S: Subscriber + for<'b> LookupSpan<'b>>(
+    registry: &Context<'a, S>,
+    id: &Id,
+    event: &'static Metadata<'static>,
+) -> Option<&'static str> {
+    let span = registry.metadata(id)?;
+    let is_here = span.module_path() == event.module_path();
+    is_here.then(|| span.fields().iter().find_map(|field| field.name().strip_prefix(FUNCTION))).flatten()
+}
+
+/// What `#[traced]` puts before the function's name to name a field of the span, which never has a value.
+const FUNCTION: &str = "fn:";
+
 /// The ids of a span, or of the nearest span above it that has some.
 fn live_of<'a, S: Subscriber + for<'b> LookupSpan<'b>>(registry: &Context<'a, S>, id: &Id) -> Option<SpanContext> {
     registry.span_scope(id)?.find_map(|span| Some(span.extensions().get::<Live>()?.context().clone()))
@@ -255,6 +283,22 @@ pub(crate) fn current_parent() -> Option<Parent> {
         let span = registry.span(current.id()?)?;
         span.scope().find_map(|span| Some(span.extensions().get::<Live>()?.as_parent()))
     })
+}
+
+/// Binds a field to the innermost `tracing` span, if that is one that is meant.
+pub(crate) fn bind_current(is_meant: impl Fn(u64) -> bool, name: Name, value: Value) {
+    let mut field = Some((name, value));
+    tracing::dispatcher::get_default(|dispatch| {
+        let registry = dispatch.downcast_ref::<Registry>()?;
+        let current = dispatch.current_span();
+        let id = current.id().filter(|id| is_meant(id.into_u64()))?;
+        let span = registry.span(id)?;
+        let mut extensions = span.extensions_mut();
+        let live = extensions.get_mut::<Live>()?;
+        let (name, value) = field.take()?;
+        live.bind(name, value);
+        Some(())
+    });
 }
 
 /// Looks at the live part of a span. `None` when the span is disabled or no Tripod layer sees it.

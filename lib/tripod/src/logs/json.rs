@@ -75,7 +75,7 @@ impl JsonFormat {
         self
     }
 
-    /// Adds the place in the source: `file` and `line`.
+    /// Adds the place in the source: `module`, `function` (within `#[tripod::traced]`), `file` and `line`.
     pub fn with_source(mut self) -> Self {
         self.source = true;
         self
@@ -99,7 +99,7 @@ impl JsonFormat {
             || name == self.logger_key
             || (event.error.is_some() && matches!(name, "error" | "error_type" | "error_causes" | "error_backtrace"))
             || (event.span.is_some() && matches!(name, "trace_id" | "span_id"))
-            || (self.source && matches!(name, "file" | "line"))
+            || (self.source && matches!(name, "module" | "function" | "file" | "line"))
             || self.constant_names.iter().any(|taken| taken == name)
     }
 }
@@ -132,9 +132,16 @@ impl Format for JsonFormat {
             out.push(b'"');
         }
         if self.source {
-            if let Some(file) = event.file {
-                out.extend_from_slice(b",\"file\":");
-                string(file, out);
+            let places = [
+                (&b",\"module\":"[..], event.module),
+                (b",\"function\":", event.function),
+                (b",\"file\":", event.file),
+            ];
+            for (key, place) in places {
+                if let Some(place) = place {
+                    out.extend_from_slice(key);
+                    string(place, out);
+                }
             }
             if let Some(line) = event.line {
                 out.extend_from_slice(b",\"line\":");

@@ -16,7 +16,8 @@ use std::fmt;
 use std::ops::Range;
 use std::sync::Arc;
 
-use crate::field::{Name, Value};
+use crate::context::Context;
+use crate::field::{Fields, Name, Value};
 use crate::logs::{ErrorReport, LogEvent};
 
 mod assignment;
@@ -183,14 +184,18 @@ impl Redactor {
         if let Some(error) = event.error.as_deref_mut() {
             self.error(error);
         }
-        for index in 0..event.context.fields().len() {
-            let Some((name, value)) = event.context.fields().get(index) else { break };
-            if self.is_clean(name, value) || event.fields.iter().any(|(own, _)| own == name) {
+        self.bound(&event.context, &mut event.fields);
+    }
+
+    /// Hides what must be hidden of a shared context: by a field of the same name among the own ones, which counts first.
+    pub(crate) fn bound(&self, context: &Context, own: &mut Fields) {
+        for (name, value) in context.fields() {
+            if self.is_clean(name, value) || own.iter().any(|(own, _)| own == name) {
                 continue;
             }
-            let (name, mut value) = (name.clone(), value.clone());
-            self.named(&name, &mut value);
-            event.fields.push((name, value));
+            let mut value = value.clone();
+            self.named(name, &mut value);
+            own.push((name.clone(), value));
         }
     }
 
@@ -237,7 +242,8 @@ impl Redactor {
         }
     }
 
-    fn name(&self, text: &mut Name) {
+    /// Redacts a name in place, quicker for one that lives as long as the program.
+    pub(crate) fn name(&self, text: &mut Name) {
         if let Some(hidden) = self.hidden(text) {
             *text = Cow::Owned(hidden);
         }

@@ -99,6 +99,7 @@ impl SpanPipeline {
     pub(crate) fn end(&self, mut span: Arc<SpanData>, tail: Option<&Tail>, is_local_root: bool) {
         // Nobody else has seen it yet.
         if let Some(span) = Arc::get_mut(&mut span) {
+            span.limit_bound(&self.limits);
             self.redact(span);
         }
         match tail {
@@ -119,6 +120,7 @@ impl SpanPipeline {
 
     fn redact(&self, span: &mut SpanData) {
         self.redactor.fields(&mut span.attributes);
+        self.redactor.bound(&span.bound, &mut span.attributes);
         span.links.iter_mut().for_each(|link| self.redactor.fields(&mut link.attributes));
         if let Status::Error(message) = &mut span.status
             && let std::borrow::Cow::Owned(redacted) = self.redactor.text(message)

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use super::attributes::{attributes, by_scope, scope};
+use super::json;
 use super::protobuf::Message;
 use super::transport::Encode;
 use crate::traces::{Link, SpanData, SpanEvent, SpanKind, Status};
@@ -17,6 +18,7 @@ const IS_REMOTE: u32 = 0x200;
 impl Encode for Spans {
     type Item = Arc<SpanData>;
     const SERVICE: &'static str = "opentelemetry.proto.collector.trace.v1.TraceService";
+    const JSON: &'static json::Message = &json::TRACES;
 
     fn encode(&mut self, resource: &[u8], batch: Vec<Arc<SpanData>>, out: &mut Message) {
         out.message(1, |out| {
@@ -49,7 +51,7 @@ fn write(out: &mut Message, span: &SpanData) {
     out.varint(6, kind);
     out.fixed64(7, span.start);
     out.fixed64(8, span.end);
-    attributes(out, 9, &span.attributes);
+    attributes(out, 9, span.all_attributes());
     out.optional_varint(10, span.dropped_attributes.into());
     span.events.iter().for_each(|event| out.message(11, |out| write_event(out, event)));
     out.optional_varint(12, span.dropped_events.into());

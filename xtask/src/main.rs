@@ -4,6 +4,7 @@
 //! the house, so that it builds in seconds and cannot share a mistake with what it proves.
 
 mod bench;
+mod conformance;
 mod crash;
 mod fuzz;
 mod load;
@@ -33,6 +34,11 @@ enum Task {
         #[command(subcommand)]
         what: bench::Bench,
     },
+    /// Run published test data against what must answer alike.
+    Conformance {
+        #[command(subcommand)]
+        what: conformance::Conformance,
+    },
     /// Run every fuzz target for a bounded time.
     Fuzz(fuzz::Args),
     /// Build a peer to measure against, from the Go module proxy.
@@ -44,6 +50,7 @@ async fn main() -> ExitCode {
     let done = match Cli::parse().task {
         Task::Crash(args) => crash::run(args).await,
         Task::Bench { what } => bench::run(what).await,
+        Task::Conformance { what } => conformance::run(&what),
         Task::Fuzz(args) => fuzz::run(&args),
         Task::Peer(args) => peer::run(args).await,
     };

@@ -17,6 +17,7 @@ pub mod memory;
 pub mod record;
 pub mod schema;
 mod select;
+pub mod series;
 #[cfg(feature = "suite")]
 pub mod suite;
 

@@ -12,6 +12,7 @@ mod context;
 mod id;
 mod log;
 mod metric;
+pub mod series;
 pub mod sink;
 mod span;
 

@@ -90,3 +90,31 @@ fn line(span: &SpanData) -> String {
     line.push('\n');
     line
 }
+
+#[cfg(test)]
+mod tests {
+    use std::io::{self, Read as _};
+
+    use super::*;
+    use crate::accounts::Accounts;
+    use crate::logs::JsonFormat;
+    use crate::sinks::Sink as _;
+
+    #[test]
+    fn metrics_are_printed_as_prometheus_reads_them() {
+        let (mut reader, writer) = io::pipe().unwrap();
+        let lines = WriteSink::new("pipe", writer, JsonFormat::default(), &Accounts::new()).unwrap();
+        let registry = Registry::new();
+        registry.counter("things_total", "Things").register().unwrap().add(2);
+        let network = Network::start().unwrap();
+        let lines = Arc::new(lines);
+        let metrics = ConsoleMetrics::start(lines.clone(), registry, Duration::from_millis(1), &network);
+        // Once by the clock, without being asked to.
+        let mut text = vec![0; 64];
+        reader.read_exact(&mut text).unwrap();
+        assert!(text.starts_with(b"# HELP things_total Things\n# TYPE things_total counter\n"));
+        network.shutdown(Instant::now() + Duration::from_secs(60));
+        metrics.print();
+        assert!(lines.flush(Instant::now() + Duration::from_secs(60)));
+    }
+}

@@ -315,7 +315,9 @@ proptest! {
 
 #[test]
 fn the_event_and_the_logger_of_a_log_record_have_their_columns_however_they_were_sent() {
-    let cases: [(&[(&str, Value<'static>)], &str, Option<&str>, Option<&str>); 6] = [
+    // Attributes and event name as sent; event and logger as found.
+    type Case<'a> = (&'a [(&'a str, Value<'static>)], &'a str, Option<&'a str>, Option<&'a str>);
+    let cases: [Case<'_>; 6] = [
         (&[], "job.done", Some("job.done"), Some("app::jobs")),
         (&[], "", None, Some("app::jobs")),
         (&[("event", "sent".into()), ("logger", "own".into())], "job.done", Some("sent"), Some("own")),

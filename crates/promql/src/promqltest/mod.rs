@@ -7,6 +7,7 @@
 
 mod compare;
 mod duration;
+mod fixed;
 mod load;
 mod run;
 mod script;

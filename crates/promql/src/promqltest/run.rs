@@ -3,6 +3,7 @@ use std::sync::Arc;
 use tripod_storage::series::SeriesStore;
 
 use super::compare::{compare, sorted, vector_at};
+use super::fixed::fixed;
 use super::load::batch;
 use super::script::{Command, Eval, Expected, Load, Message, Remarks, Script, When};
 use crate::engine::{Annotations, Answer, Engine, Options, QueryOptions, Value};
@@ -78,7 +79,12 @@ async fn check(engine: &Engine, eval: &Eval) -> Result<(), String> {
             };
         }
     };
-    check_instant(engine, eval, &eval.query, at).await
+    check_instant(engine, eval, &eval.query, at).await?;
+    // A query that cannot be parsed was met above, with what was expected of it.
+    for (query, moment) in fixed(&eval.query, at).unwrap_or_default() {
+        check_instant(engine, eval, &query, moment).await.map_err(|reason| format!("{query} at {moment}: {reason}"))?;
+    }
+    Ok(())
 }
 
 async fn check_instant(engine: &Engine, eval: &Eval, query: &str, at: i64) -> Result<(), String> {

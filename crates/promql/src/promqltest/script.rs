@@ -415,4 +415,15 @@ mod tests {
             assert_eq!(Script::parse(script).unwrap_err().line, line, "{script}");
         }
     }
+
+    proptest::proptest! {
+        #[test]
+        fn no_text_is_too_much(
+            text in r#"(load|eval|clear| |\n|instant|range|at|from|to|step|expect|warn|string|vector|5m|1h|[a-z_]{1,3}|[{}\[\]"=,+x:@#-]|\{\{|\}\}|schema|buckets|sum|[0-9.e]{1,4}|\PC){0,40}"#,
+        ) {
+            let _ = Script::parse(&text);
+            let _ = Script::parse(&format!("load 1m\n a {text}"));
+            let _ = Script::parse(&format!("eval instant at 1m up\n a {text}"));
+        }
+    }
 }

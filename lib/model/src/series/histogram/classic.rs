@@ -1,6 +1,7 @@
 use std::fmt;
 
 use super::{FloatHistogram, NativeSpan};
+use crate::series::ShortFloat;
 
 /// A classic histogram, collected from its `_bucket`, `_count` and `_sum` series, on its way to a native one with custom
 /// bounds.
@@ -28,12 +29,12 @@ impl fmt::Display for InvalidClassic {
         match self {
             Self::BoundIsNan => f.write_str("bucket boundary must not be NaN"),
             Self::NegativeBucketCount { bound, count } => {
-                write!(f, "bucket count must be non-negative: le={bound}, count={count}")
+                write!(f, "bucket count must be non-negative: le={}, count={count}", ShortFloat(*bound))
             }
             Self::NegativeCount(count) => write!(f, "count must be non-negative: count={count}"),
             Self::NotCumulative { smaller, larger } => write!(f, "count is not cumulative: {smaller} < {larger}"),
             Self::CountMismatch { count, bound, last } => {
-                write!(f, "count mismatch: count={count} != le={bound} count={last}")
+                write!(f, "count mismatch: count={count} != le={} count={last}", ShortFloat(*bound))
             }
         }
     }
@@ -118,5 +119,44 @@ impl ClassicHistogram {
         }
         histogram.compact(0);
         Ok(histogram)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn cumulative_counts_become_counts_of_buckets() {
+        let mut classic = ClassicHistogram::default();
+        for (bound, count) in [(1.0, 2.0), (f64::INFINITY, 9.0), (5.0, 2.0), (10.0, 7.0), (10.0, 8.0)] {
+            classic.set_bucket(bound, count).unwrap();
+        }
+        classic.set_sum(40.0);
+        let native = classic.convert().unwrap();
+        assert_eq!(native.to_notation(), "{{schema:-53 count:9 sum:40 custom_values:[1 5 10] buckets:[2 0 5 2]}}");
+        assert_eq!(native.validate(), Ok(()));
+    }
+
+    #[test]
+    fn a_count_alone_is_a_bucket_without_bounds() {
+        let mut classic = ClassicHistogram::default();
+        classic.set_count(3.0).unwrap();
+        let native = classic.convert().unwrap();
+        assert_eq!((native.count, native.positive_buckets, native.custom_values), (3.0, vec![3.0], vec![]));
+    }
+
+    #[test]
+    fn what_contradicts_itself_is_refused() {
+        let mut classic = ClassicHistogram::default();
+        assert_eq!(classic.set_bucket(f64::NAN, 1.0), Err(InvalidClassic::BoundIsNan));
+        assert!(classic.set_bucket(1.0, -1.0).is_err() && classic.set_count(-1.0).is_err());
+        classic.set_bucket(5.0, 4.0).unwrap();
+        let error = classic.set_bucket(10.0, 3.0).unwrap_err();
+        assert_eq!(error.to_string(), "count is not cumulative: 3 < 4");
+        assert!(classic.set_bucket(1.0, 5.0).is_err());
+        classic.set_bucket(f64::INFINITY, 6.0).unwrap();
+        classic.set_count(7.0).unwrap();
+        assert_eq!(classic.convert().unwrap_err().to_string(), "count mismatch: count=7 != le=+Inf count=6");
     }
 }

@@ -2,6 +2,11 @@
 //!
 //! Results are those of Prometheus' `model/histogram`; the buckets of both sides are walked as pairs of index and count,
 //! so that no operation depends on how spans are cut.
+//!
+//! Two answers differ from Prometheus' on purpose, because its are wrong: adding or comparing histograms of different
+//! schemas when the finer one's buckets lie in the bucket around zero (it counts them twice, when the coarser bucket
+//! reaches further), and a quantile of a histogram with observations of NaN (it takes the rank in one bucket and the
+//! bounds of the last one).
 
 mod arithmetic;
 mod bounds;

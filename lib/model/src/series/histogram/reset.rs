@@ -2,6 +2,7 @@ use super::arithmetic::{common_bounds, common_index};
 use super::bounds::exponential_bound;
 use super::buckets::{Indexed, coarsened, merged};
 use super::{CounterResetHint, FloatHistogram};
+use crate::series::is_stale;
 
 impl FloatHistogram {
     /// Whether the counts began anew since the previous sample of the series.
@@ -51,6 +52,34 @@ impl FloatHistogram {
             let before = before.skip_while(in_zero(previous.schema));
             lost(own.skip_while(in_zero(self.schema)), coarsened(before, shift))
         })
+    }
+
+    /// What a store can say of a reset between the previous sample of the series and this one.
+    ///
+    /// A hint that the sample came with stays. Otherwise it is known that there was none, or nothing is known, also after
+    /// a reset: where samples are read that are not neighbours in the store, the resets between them have to be looked
+    /// for. As Prometheus' storage answers.
+    pub fn hint_after(&self, previous: &Self) -> CounterResetHint {
+        let comparable = previous.counter_reset_hint != CounterResetHint::Gauge
+            && !is_stale(previous.sum)
+            && !is_stale(self.sum)
+            && self.schema == previous.schema
+            && self.zero_threshold == previous.zero_threshold;
+        match self.counter_reset_hint {
+            CounterResetHint::Unknown if comparable && !self.detect_reset(previous) => {
+                CounterResetHint::NotCounterReset
+            }
+            hint => hint,
+        }
+    }
+
+    /// As [`FloatHistogram::detect_reset`], as a hint.
+    pub fn detected_hint(&self, previous: &Self) -> CounterResetHint {
+        match self.counter_reset_hint {
+            CounterResetHint::Unknown if self.detect_reset(previous) => CounterResetHint::CounterReset,
+            CounterResetHint::Unknown => CounterResetHint::NotCounterReset,
+            hint => hint,
+        }
     }
 }
 

@@ -77,3 +77,31 @@ fn side(parts: &mut Vec<String>, offset: &str, buckets: &str, spans: &[NativeSpa
 fn list(values: &[f64]) -> String {
     values.iter().map(|value| ShortFloat(*value).to_string()).collect::<Vec<_>>().join(" ")
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn both_notations() {
+        let histogram = FloatHistogram {
+            schema: 0,
+            counter_reset_hint: CounterResetHint::Gauge,
+            zero_threshold: 0.001,
+            zero_count: 2.0,
+            count: 1_000_000.0,
+            sum: -0.5,
+            positive_spans: vec![NativeSpan { offset: 0, length: 1 }, NativeSpan { offset: 2, length: 1 }],
+            positive_buckets: vec![1.0, 2.5],
+            negative_spans: vec![NativeSpan { offset: 1, length: 2 }],
+            negative_buckets: vec![0.0, 3.0],
+            ..FloatHistogram::default()
+        };
+        let text = "{count:1e+06, sum:-0.5, [-4,-2):3, [-0.001,0.001]:2, (0.5,1]:1, (4,8]:2.5}";
+        assert_eq!(histogram.to_string(), text);
+        let notation = "{{count:1e+06 sum:-0.5 z_bucket:2 z_bucket_w:0.001 counter_reset_hint:gauge buckets:[1 0 0 2.5] \
+                        n_offset:2 n_buckets:[3]}}";
+        assert_eq!(histogram.to_notation(), notation);
+        assert_eq!(FloatHistogram::default().to_notation(), "{{}}");
+    }
+}

@@ -173,3 +173,52 @@ fn check_counts(side: &'static str, counts: &[f64]) -> Result<(), InvalidHistogr
         None => Ok(()),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn wrong(change: impl FnOnce(&mut FloatHistogram)) -> String {
+        let mut histogram = FloatHistogram {
+            positive_spans: vec![NativeSpan { offset: -2, length: 2 }, NativeSpan { offset: 1, length: 1 }],
+            positive_buckets: vec![1.0, 2.0, 3.0],
+            ..FloatHistogram::default()
+        };
+        assert_eq!(histogram.validate(), Ok(()));
+        change(&mut histogram);
+        histogram.validate().unwrap_err().to_string()
+    }
+
+    fn wrong_custom(change: impl FnOnce(&mut FloatHistogram)) -> String {
+        let mut histogram = FloatHistogram {
+            schema: FloatHistogram::CUSTOM_BUCKETS,
+            positive_spans: vec![NativeSpan { offset: 1, length: 2 }],
+            positive_buckets: vec![1.0, 2.0],
+            custom_values: vec![1.0, 5.0],
+            ..FloatHistogram::default()
+        };
+        assert_eq!(histogram.validate(), Ok(()));
+        change(&mut histogram);
+        histogram.validate().unwrap_err().to_string()
+    }
+
+    #[test]
+    fn each_flaw_is_named() {
+        assert!(wrong(|histogram| histogram.count = -1.0).contains("observation count is negative"));
+        assert!(wrong(|histogram| histogram.zero_count = -1.0).contains("zero bucket"));
+        assert!(wrong(|histogram| histogram.positive_buckets[1] = -2.0).contains("bucket number 2"));
+        assert!(wrong(|histogram| histogram.positive_spans[1].offset = -1).contains("span number 2 with offset -1"));
+        assert!(wrong(|histogram| histogram.positive_spans[1].length = 9).contains("need 11 buckets, have 3"));
+        assert!(wrong(|histogram| histogram.negative_buckets.push(1.0)).contains("negative side"));
+        assert!(wrong(|histogram| histogram.custom_values.push(1.0)).contains("must not have custom bounds"));
+        assert!(wrong(|histogram| histogram.schema = 9).ends_with("got schema 9"));
+        assert!(wrong_custom(|histogram| histogram.custom_values[1] = 1.0).contains("strictly increasing"));
+        assert!(wrong_custom(|histogram| histogram.custom_values[1] = f64::NAN).contains("must not be NaN"));
+        assert!(wrong_custom(|histogram| histogram.custom_values[1] = f64::INFINITY).contains("must be finite"));
+        assert!(wrong_custom(|histogram| histogram.positive_spans[0].offset = 2).contains("too few"));
+        assert!(wrong_custom(|histogram| histogram.positive_spans[0].offset = -1).contains("offset is negative"));
+        assert!(wrong_custom(|histogram| histogram.zero_count = 1.0).contains("zero count"));
+        assert!(wrong_custom(|histogram| histogram.zero_threshold = 1.0).contains("zero threshold"));
+        assert!(wrong_custom(|histogram| histogram.negative_buckets.push(1.0)).contains("negative buckets"));
+    }
+}

@@ -228,8 +228,9 @@ pub fn read_logs(rows: &RecordBatch) -> Result<Vec<Recorded<'_, LogRecord<'_>>>,
                     _ => read_value(body.text(row)).map_err(|_| body.unreadable(body.text(row)))?,
                 },
                 attributes: promoted.attributes(row, &attributes, |key, text| match key {
-                    EVENT => text == event_name.text(row),
-                    LOGGER => text == scope_name.text(row),
+                    // An empty name implies nothing.
+                    EVENT => !text.is_empty() && text == event_name.text(row),
+                    LOGGER => !text.is_empty() && text == scope_name.text(row),
                     _ => false,
                 })?,
                 dropped_attributes_count: dropped_attributes.value(row) as u32,

@@ -317,9 +317,10 @@ proptest! {
 fn the_event_and_the_logger_of_a_log_record_have_their_columns_however_they_were_sent() {
     // Attributes and event name as sent; event and logger as found.
     type Case<'a> = (&'a [(&'a str, Value<'static>)], &'a str, Option<&'a str>, Option<&'a str>);
-    let cases: [Case<'_>; 6] = [
+    let cases: [Case<'_>; 7] = [
         (&[], "job.done", Some("job.done"), Some("app::jobs")),
         (&[], "", None, Some("app::jobs")),
+        (&[("event", "".into()), ("logger", "".into())], "", Some(""), Some("")),
         (&[("event", "sent".into()), ("logger", "own".into())], "job.done", Some("sent"), Some("own")),
         // The same said twice.
         (

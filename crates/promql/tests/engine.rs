@@ -136,3 +136,43 @@ async fn strings_and_ranges_are_answers_of_instant_queries() {
     assert_eq!(matrix[0].samples.floats.timestamps, [35_000, 40_000, 45_000, 50_000]);
     assert_eq!(matrix[0].samples.floats.values, [3.0, 4.0, 4.0, 5.0]);
 }
+
+#[tokio::test]
+async fn the_deepest_queries_fit_on_the_stack() {
+    let engine = engine("metric", 1, Options::experimental()).await;
+    let chain = tripod_promql::parser::MAX_DEPTH - 10;
+    // A hundred levels may lie inside one another.
+    let nested =
+        |open: &str, close: &str, levels: usize| format!("{}metric{}", open.repeat(levels), close.repeat(levels));
+    let queries = [
+        nested("abs(", ")", 99),
+        nested("(", ")", 99),
+        nested("sum(", ")", 99),
+        nested("-", "", 99),
+        nested("1 + (", ")", 49),
+        nested("metric * on (index) (", ")", 49),
+        nested("clamp(", ", 1, 2)", 99),
+        nested("max_over_time(", "[1m:30s])", 49),
+        nested("histogram_quantile(0.9, ", ")", 99),
+        format!("metric{}", " + metric".repeat(chain)),
+        format!("metric @ 5{}", " or metric @ 5".repeat(chain)),
+    ];
+    for query in queries {
+        let answer = engine.range(&query, 0, 50_000, 10_000, QueryOptions::default()).await;
+        assert!(answer.is_ok(), "{query}: {answer:?}");
+    }
+}
+
+#[tokio::test]
+async fn an_evaluation_ends_when_nobody_waits_for_it() {
+    let options = Options { max_concurrency: 1, max_samples: 2_000_000_000, ..Options::default() };
+    let engine = engine("metric", 1, options).await;
+    // Would look at some 4 * 10^10 samples.
+    let endless = "sum_over_time(sum_over_time(metric[200000s:1s])[200000s:1s])";
+    let endless = engine.instant(endless, 50_000, QueryOptions::default());
+    let waited = tokio::time::timeout(Duration::from_millis(50), endless).await;
+    assert!(waited.is_err(), "it takes longer");
+    // It has the only turn until it has ended.
+    let answer = engine.instant("1", 50_000, QueryOptions::default()).await;
+    assert!(answer.is_ok(), "{answer:?}");
+}

@@ -231,7 +231,7 @@ impl Evaluator {
             notes,
             || (),
             |(), selected, worker| {
-                let samples = selector::decode(selected, needed)?;
+                let samples = selector::decode(selected, &plan.vector, needed)?;
                 let mut series = RangeSeries::from_samples(selected.labels.clone(), samples, false);
                 if let Some(extension) = plan.vector.extension {
                     smoothed::extend(&mut series, extension, last_of(&shape, grid))?;

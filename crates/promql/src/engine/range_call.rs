@@ -40,6 +40,9 @@ impl RangeCall<'_> {
     }
 }
 
+/// How many samples a function looks at before the evaluation is asked whether it may go on.
+const AT_A_TIME: usize = 1 << 20;
+
 /// Where the windows of a selector lie.
 pub(crate) fn shape(plan: &MatrixPlan, lookback: i64) -> WindowShape {
     let vector = &plan.vector;
@@ -86,7 +89,7 @@ pub(crate) fn evaluate(
             let series = &evaluator.slots[matrix.vector.slot];
             context.check_cells(series.len(), grid)?;
             context.each(series, notes, Vec::new, |windows, selected, worker| {
-                let samples = decode(selected, needed)?;
+                let samples = decode(selected, &matrix.vector, needed)?;
                 let series = RangeSeries::from_samples(selected.labels.clone(), samples, with_starts);
                 one_series(evaluator, plan, kernel, &call, &shape, &series, (grid, true), (windows, worker))
             })?
@@ -146,7 +149,19 @@ fn one_series(
     }
     context.hold(most)?;
     let mut column = Column::absent(series.labels.clone(), grid.steps());
-    kernel(call, series, windows, &mut column, &mut worker.notes)?;
+    let mut rest = &windows[..];
+    while !rest.is_empty() {
+        // A few windows at a time, so that an evaluation of long windows at many steps can be ended.
+        let mut samples = 0;
+        let count = rest.iter().take_while(|window| {
+            samples += window.floats.len() + window.histograms.len();
+            samples < AT_A_TIME
+        });
+        let (now, later) = rest.split_at(count.count().max(1));
+        kernel(call, series, now, &mut column, &mut worker.notes)?;
+        context.check()?;
+        rest = later;
+    }
     let samples = column.samples();
     context.release(most);
     if samples == 0 {

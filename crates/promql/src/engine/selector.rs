@@ -1,6 +1,6 @@
 use std::sync::Arc;
 
-use tripod_model::series::{FloatHistogram, Samples, is_stale};
+use tripod_model::series::{CounterResetHint, FloatHistogram, Samples, is_stale};
 use tripod_storage::series::{MillisRange, SelectedSeries};
 
 use super::column::{Column, histogram_samples};
@@ -41,7 +41,7 @@ pub(crate) fn instant_vector(
         notes,
         || (),
         |(), series, worker| {
-            let samples = decode(series, needed(selector, grid, context.lookback_ms))?;
+            let samples = decode(series, selector, needed(selector, grid, context.lookback_ms))?;
             let mut column = Column::absent(series.labels.clone(), steps);
             let mut held = 0;
             look_up(&samples, selector, grid, context.lookback_ms, |step, found| {
@@ -130,8 +130,38 @@ pub(crate) fn needed(selector: &VectorPlan, grid: Grid, lookback_ms: i64) -> Mil
 }
 
 /// The samples of a series.
-pub(crate) fn decode(series: &SelectedSeries, range: MillisRange) -> Result<Samples, QueryError> {
-    series.samples(range).map_err(|error| store_failed(&error))
+pub(crate) fn decode(
+    series: &SelectedSeries,
+    selector: &VectorPlan,
+    range: MillisRange,
+) -> Result<Samples, QueryError> {
+    let mut samples = series.samples(range).map_err(|error| store_failed(&error))?;
+    if selector.without_buckets {
+        drop_buckets(&mut samples);
+    }
+    Ok(samples)
+}
+
+/// Leaves of histograms their count and sum, and what they know of resets: what their buckets would tell about resets is
+/// found out here.
+fn drop_buckets(samples: &mut Samples) {
+    let mut before: Option<Arc<FloatHistogram>> = None;
+    for histogram in &mut samples.histograms.values {
+        let mut counter_reset_hint = histogram.counter_reset_hint;
+        let stale = is_stale(histogram.sum);
+        if let Some(before) = before.as_ref().filter(|_| !stale && counter_reset_hint == CounterResetHint::Unknown) {
+            counter_reset_hint = match histogram.detect_reset(before) {
+                true => CounterResetHint::CounterReset,
+                false => CounterResetHint::NotCounterReset,
+            };
+        }
+        let FloatHistogram { schema, count, sum, .. } = **histogram;
+        let totals = FloatHistogram { counter_reset_hint, schema, count, sum, ..FloatHistogram::default() };
+        let whole = std::mem::replace(histogram, Arc::new(totals));
+        if !stale {
+            before = Some(whole);
+        }
+    }
 }
 
 /// The store gave an error.

@@ -114,7 +114,7 @@ pub(crate) fn instant_vector(
     };
     let needed = MillisRange { start: shape.bounds(grid.start).0.saturating_add(1), end: shape.bounds(grid.last()).1 };
     context.each(series, notes, Vec::new, |windows, selected, worker| {
-        let series = RangeSeries::from_samples(selected.labels.clone(), decode(selected, needed)?, false);
+        let series = RangeSeries::from_samples(selected.labels.clone(), decode(selected, selector, needed)?, false);
         shape.windows(&series, grid, windows);
         let mut column = Column::absent(series.labels.clone(), grid.steps());
         for window in windows.iter() {

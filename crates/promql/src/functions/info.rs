@@ -12,6 +12,9 @@ use crate::engine::{
 /// The labels by which an info series and the series that it tells about find each other.
 const IDENTIFYING: [&str; 2] = ["instance", "job"];
 
+/// Of more values than this a label is not asked for one of them, but for any.
+const MOST_VALUES: usize = 4096;
+
 /// The info metric that is meant when none is named.
 const TARGET_INFO: &str = "target_info";
 
@@ -29,7 +32,8 @@ pub(super) fn info(
     let series = match wanted.matchers(&columns, &ignored)? {
         None => Vec::new(),
         Some(matchers) => {
-            let selector = VectorPlan { matchers, offset, at, extension: None, slot: usize::MAX };
+            let selector =
+                VectorPlan { matchers, offset, at, extension: None, without_buckets: false, slot: usize::MAX };
             InfoSeries::select(evaluator, selector, grid)?
         }
     };
@@ -78,6 +82,10 @@ impl Wanted {
             let told = columns.iter().zip(ignored).filter(|(_, ignored)| !**ignored);
             let values: BTreeSet<&str> = told.filter_map(|(column, _)| column.labels.get(label)).collect();
             if values.is_empty() {
+                continue;
+            }
+            if values.len() > MOST_VALUES {
+                matchers.extend(LabelMatcher::new(label, MatchOp::NotEqual, ""));
                 continue;
             }
             let pattern = values.into_iter().map(regex::escape).collect::<Vec<_>>().join("|");
@@ -144,7 +152,7 @@ impl InfoSeries {
         let mut all = Vec::with_capacity(selected.len());
         for series in &selected {
             context.check()?;
-            let samples = selector::decode(series, range)?;
+            let samples = selector::decode(series, &selector, range)?;
             let mut times = vec![None; grid.steps()];
             let mut histogram = false;
             selector::look_up(&samples, &selector, grid, context.lookback_ms, |step, found| {

@@ -62,7 +62,7 @@ fn of_samples(
         notes,
         || (),
         |(), series, worker| {
-            let samples = selector::decode(series, selector::needed(selector, grid, context.lookback_ms))?;
+            let samples = selector::decode(series, selector, selector::needed(selector, grid, context.lookback_ms))?;
             let mut column = Column::absent(series.labels.clone(), grid.steps());
             let mut held = 0;
             selector::look_up(&samples, selector, grid, context.lookback_ms, |step, found| {

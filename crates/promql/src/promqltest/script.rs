@@ -372,7 +372,7 @@ mod tests {
             "# a comment\nload 5m\n  a{b=\"c\"}@st -1m _\n  a{b=\"c\"} 1 2\n\nclear\n\
              eval instant at 5m sum by (x) (a)\n  expect warn msg: oh (1:2)\n  expect no_info\n  {x=\"1\"} 2\n\n\
              eval range from 0 to 10m step 5m a\n a{b=\"c\"} 1 2 _\n\
-             \neval_fail instant at 0 b c\n  expected_fail_message no\neval instant at 0 pi()\n 3.14\n\
+             \neval_fail instant at 0 b c\n  expected_fail_message no\neval instant at 0 pi()\n 3.5\n\
              eval instant at 1m a[1m]\n  expect range vector from 10s to 1m step 10s\n  a 1 2\n",
         )
         .unwrap();
@@ -390,7 +390,7 @@ mod tests {
         assert!(evals[0].infos.none && evals[0].warnings.some[0].matches("oh (1:2)"));
         assert_eq!(evals[1].when, When::Range { start: 0, end: 600_000, step: 300_000 });
         assert!(matches!(&evals[2].fail, Some(Some(message)) if message.matches("no") && !message.matches("yes")));
-        assert!(matches!(evals[3].expected, Expected::Scalar(value) if value == 3.14));
+        assert!(matches!(evals[3].expected, Expected::Scalar(value) if value == 3.5));
         assert!(
             matches!(&evals[4].expected, Expected::Series { steps: Some((10_000, 60_000, 10_000)), series } if series.len() == 1)
         );

@@ -1,6 +1,7 @@
 use super::groups::Groups;
 use crate::ast::AggregateOp;
 use crate::engine::column::{ABSENT, Cell, Column, is_absent};
+use crate::engine::context::Context;
 use crate::engine::error::QueryError;
 use crate::engine::evaluator::Evaluator;
 use crate::engine::grid::Grid;
@@ -24,6 +25,7 @@ pub(super) fn evaluate(
     let groups: Vec<_> = groups.labels.into_iter().zip(members).collect();
     let steps = grid.steps();
     let position = plan.expr.position;
+    let context = &evaluator.context;
     evaluator.context.each(
         &groups,
         notes,
@@ -35,30 +37,35 @@ pub(super) fn evaluate(
             let mut ignored = false;
             match plan.op {
                 AggregateOp::Sum if members.iter().all(|column| column.histograms.is_empty()) => {
-                    sum(&members, &mut result.floats);
+                    sum(context, &members, &mut result.floats)?;
                 }
                 AggregateOp::Avg if members.iter().all(|column| column.histograms.is_empty()) => {
-                    average(&members, &mut result.floats);
+                    average(context, &members, &mut result.floats)?;
                 }
                 AggregateOp::Sum | AggregateOp::Avg => {
                     let mean = plan.op == AggregateOp::Avg;
-                    (0..steps).for_each(|step| mixed(&members, mean, step, position, &mut result, &mut worker.notes));
+                    for step in 0..steps {
+                        context.check()?;
+                        mixed(&members, mean, step, position, &mut result, &mut worker.notes);
+                    }
                 }
                 AggregateOp::Min => {
-                    ignored = fold(&members, &mut result.floats, |kept, value| *kept > value || kept.is_nan());
+                    ignored =
+                        fold(context, &members, &mut result.floats, |kept, value| *kept > value || kept.is_nan())?;
                 }
                 AggregateOp::Max => {
-                    ignored = fold(&members, &mut result.floats, |kept, value| *kept < value || kept.is_nan());
+                    ignored =
+                        fold(context, &members, &mut result.floats, |kept, value| *kept < value || kept.is_nan())?;
                 }
                 AggregateOp::Stddev => {
-                    ignored = variance(&members, &mut result.floats);
+                    ignored = variance(context, &members, &mut result.floats)?;
                     result
                         .floats
                         .iter_mut()
                         .filter(|value| !is_absent(**value))
                         .for_each(|value| *value = value.sqrt());
                 }
-                AggregateOp::Stdvar => ignored = variance(&members, &mut result.floats),
+                AggregateOp::Stdvar => ignored = variance(context, &members, &mut result.floats)?,
                 AggregateOp::Count => {
                     for column in &members {
                         for (_, count) in result.floats.iter_mut().enumerate().filter(|(step, _)| column.has(*step)) {
@@ -95,9 +102,10 @@ fn has_histogram(columns: &[&Column]) -> bool {
     columns.iter().any(|column| column.histograms.iter().any(Option::is_some))
 }
 
-fn sum(columns: &[&Column], sums: &mut [f64]) {
+fn sum(context: &Context, columns: &[&Column], sums: &mut [f64]) -> Result<(), QueryError> {
     let mut compensations = vec![0.0; sums.len()];
     for column in columns {
+        context.check()?;
         for ((sum, compensation), value) in sums.iter_mut().zip(&mut compensations).zip(&column.floats) {
             if is_absent(*value) {
                 continue;
@@ -114,11 +122,13 @@ fn sum(columns: &[&Column], sums: &mut [f64]) {
             *sum += compensation;
         }
     }
+    Ok(())
 }
 
-fn average(columns: &[&Column], averages: &mut [f64]) {
+fn average(context: &Context, columns: &[&Column], averages: &mut [f64]) -> Result<(), QueryError> {
     let mut means: Vec<Option<Mean>> = vec![None; averages.len()];
     for column in columns {
+        context.check()?;
         for (mean, value) in means.iter_mut().zip(&column.floats) {
             match mean {
                 _ if is_absent(*value) => {}
@@ -130,25 +140,33 @@ fn average(columns: &[&Column], averages: &mut [f64]) {
     for (average, mean) in averages.iter_mut().zip(means) {
         *average = mean.map_or(ABSENT, Mean::finish);
     }
+    Ok(())
 }
 
 /// Keeps one value per step; whether there were histograms, which do not count.
-fn fold(columns: &[&Column], kept: &mut [f64], replaces: impl Fn(&f64, f64) -> bool) -> bool {
+fn fold(
+    context: &Context,
+    columns: &[&Column],
+    kept: &mut [f64],
+    replaces: impl Fn(&f64, f64) -> bool,
+) -> Result<bool, QueryError> {
     for column in columns {
+        context.check()?;
         for (kept, value) in kept.iter_mut().zip(&column.floats) {
             if !is_absent(*value) && (is_absent(*kept) || replaces(kept, *value)) {
                 *kept = *value;
             }
         }
     }
-    has_histogram(columns)
+    Ok(has_histogram(columns))
 }
 
 /// Welford's variance; whether there were histograms, which do not count.
-fn variance(columns: &[&Column], variances: &mut [f64]) -> bool {
+fn variance(context: &Context, columns: &[&Column], variances: &mut [f64]) -> Result<bool, QueryError> {
     let mut means = vec![0.0; variances.len()];
     let mut counts = vec![0.0; variances.len()];
     for column in columns {
+        context.check()?;
         let states = variances.iter_mut().zip(&mut means).zip(&mut counts);
         for (((squares, mean), count), value) in states.zip(&column.floats) {
             if is_absent(*value) {
@@ -170,7 +188,7 @@ fn variance(columns: &[&Column], variances: &mut [f64]) -> bool {
             *squares /= count;
         }
     }
-    has_histogram(columns)
+    Ok(has_histogram(columns))
 }
 
 /// The sum or mean at a step where there may be histograms.

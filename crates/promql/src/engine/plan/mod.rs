@@ -52,6 +52,8 @@ pub(crate) struct VectorPlan {
     /// The moment to look at, instead of each step.
     pub at: Option<i64>,
     pub extension: Option<RangeExtension>,
+    /// Of native histograms only count and sum are looked at.
+    pub without_buckets: bool,
     /// Which of the query's selections holds its series.
     pub slot: usize,
 }

@@ -1,6 +1,6 @@
 use super::duration::{Scale, millis};
 use super::{AggregatePlan, BinaryPlan, CallPlan, MatrixPlan, Node, NodeKind, SubqueryPlan, VectorPlan};
-use crate::ast::{At, Expr, ExprKind, Subquery, ValueType, VectorSelector};
+use crate::ast::{At, BinaryOp, Expr, ExprKind, Subquery, ValueType, VectorSelector};
 use crate::engine::error::QueryError;
 use crate::functions::signature;
 
@@ -23,6 +23,7 @@ pub(in crate::engine) struct Scope {
 /// A duration expression without a sensible value, a function that does not exist.
 pub(in crate::engine) fn resolve(expr: &Expr, scope: Scope) -> Result<Node, QueryError> {
     let mut node = scope.node(expr)?;
+    mark_without_buckets(&mut node, false);
     let (_, wrap) = mark_invariant(&mut node);
     Ok(if wrap { invariant(node) } else { node })
 }
@@ -102,6 +103,7 @@ impl Scope {
             offset: offset.unwrap_or(0),
             at: selector.at.map(|at| self.moment(at)),
             extension: selector.extension,
+            without_buckets: false,
             slot: usize::MAX,
         })
     }
@@ -196,6 +198,37 @@ fn mark_invariant(node: &mut Node) -> (bool, bool) {
             }
             (false, false)
         }
+    }
+}
+
+/// Marks the selectors whose native histograms are needed for their counts and sums alone. What else looks at buckets on
+/// the way up keeps them, as do subqueries: only buckets tell of all resets.
+fn mark_without_buckets(node: &mut Node, totals: bool) {
+    match &mut node.kind {
+        NodeKind::Number(_) | NodeKind::String(_) => {}
+        NodeKind::Vector(selector) => selector.without_buckets = totals,
+        NodeKind::Matrix(matrix) => matrix.vector.without_buckets = totals,
+        // Selectors were made with buckets, and stay so.
+        NodeKind::Subquery(_) => {}
+        NodeKind::Sign(_, inner) | NodeKind::Paren(inner) | NodeKind::Invariant(inner) => {
+            mark_without_buckets(inner, totals);
+        }
+        NodeKind::Binary(binary) if matches!(binary.op, BinaryOp::TrimLower | BinaryOp::TrimUpper) => {}
+        NodeKind::Binary(binary) => {
+            mark_without_buckets(&mut binary.lhs, totals);
+            mark_without_buckets(&mut binary.rhs, totals);
+        }
+        NodeKind::Aggregate(aggregate) => {
+            mark_without_buckets(&mut aggregate.expr, totals);
+            aggregate.param.iter_mut().for_each(|param| mark_without_buckets(param, totals));
+        }
+        NodeKind::Call(call) => match call.function.name {
+            "histogram_quantile" | "histogram_quantiles" | "histogram_fraction" => {}
+            name => {
+                let totals = totals || matches!(name, "histogram_count" | "histogram_sum" | "histogram_avg");
+                call.args.iter_mut().for_each(|arg| mark_without_buckets(arg, totals));
+            }
+        },
     }
 }
 

@@ -61,17 +61,15 @@ impl FloatHistogram {
     /// bucket around zero are cut at it.
     pub fn bucket_iter(&self) -> impl DoubleEndedIterator<Item = Bucket> + Clone + '_ {
         let zero = (self.zero_count > 0.0).then(|| self.zero_bucket());
-        self.negative_bucket_iter().rev().chain(zero.into_iter()).chain(self.positive_bucket_iter()).map(
-            |mut bucket| {
-                if bucket.upper < 0.0 && bucket.upper > -self.zero_threshold {
-                    bucket.upper = -self.zero_threshold;
-                }
-                if bucket.lower > 0.0 && bucket.lower < self.zero_threshold {
-                    bucket.lower = self.zero_threshold;
-                }
-                bucket
-            },
-        )
+        self.negative_bucket_iter().rev().chain(zero).chain(self.positive_bucket_iter()).map(|mut bucket| {
+            if bucket.upper < 0.0 && bucket.upper > -self.zero_threshold {
+                bucket.upper = -self.zero_threshold;
+            }
+            if bucket.lower > 0.0 && bucket.lower < self.zero_threshold {
+                bucket.lower = self.zero_threshold;
+            }
+            bucket
+        })
     }
 }
 

@@ -88,14 +88,9 @@ fn lost(now: impl Iterator<Item = (i32, f64)>, before: impl Iterator<Item = (i32
     let mut now = now.peekable();
     for (index, count) in before {
         while now.next_if(|(own, _)| *own < index).is_some() {}
-        match now.peek() {
-            Some((own, held)) if *own == index => {
-                if *held < count {
-                    return true;
-                }
-            }
-            _ if count != 0.0 => return true,
-            _ => {}
+        let held = now.peek().filter(|(own, _)| *own == index).map(|(_, held)| *held);
+        if held.map_or(count != 0.0, |held| held < count) {
+            return true;
         }
     }
     false

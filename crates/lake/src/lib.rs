@@ -25,6 +25,8 @@ mod settings;
 mod shard;
 mod status;
 mod table;
+mod trace_index;
+mod trace_lookup;
 mod wal_record;
 
 pub use error::{LakeError, OpenError};

@@ -182,7 +182,7 @@ impl Shard {
         while let Some(chosen) = choose(&self.hot.files(), settings) {
             let start = Instant::now();
             let added = if is_worth_joining(&chosen) {
-                vec![Arc::new(join(&self.store, &chosen).await?)]
+                vec![Arc::new(join(self.signal, &self.store, &chosen).await?)]
             } else {
                 self.put(merge(self.signal, reader, &chosen, settings.target_bytes).await?).await?
             };

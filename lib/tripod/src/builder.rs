@@ -5,14 +5,12 @@ use std::io;
 use std::sync::Arc;
 
 use tracing::Dispatch;
-use tracing_subscriber::Registry as SpanRegistry;
-use tracing_subscriber::layer::SubscriberExt;
 
 use crate::accounts::Accounts;
 use crate::context::{self, propagation};
 use crate::field::{Name, Value};
 use crate::health::{Health, Service};
-use crate::layer::TripodLayer;
+use crate::layer::{TripodLayer, TripodSubscriber};
 use crate::logs::{
     ConsoleFormat, JsonFormat, Level, Levels, LogEvent, Pipeline, Processor, Verdict, bridge, report_panics,
 };
@@ -443,7 +441,7 @@ impl Builder {
             http: (self.http)(crate::http::HttpLayer::builder()).build(&registry).map_err(InitError::Metric)?,
             #[cfg(feature = "http")]
             metrics_address,
-            dispatch: Dispatch::new(SpanRegistry::default().with(layer.clone())),
+            dispatch: Dispatch::new(TripodSubscriber::new(layer.clone())),
             settings,
             layer,
             network,

@@ -39,7 +39,7 @@ pub(crate) struct SentrySpans {
 /// Spans whose local root has not ended.
 #[derive(Default)]
 struct Waiting {
-    traces: HashMap<TraceId, Vec<Arc<SpanData>>>,
+    traces: HashMap<TraceId, Vec<SpanData>>,
     spans: usize,
 }
 
@@ -53,7 +53,7 @@ impl SentrySpans {
 }
 
 impl SpanSink for SentrySpans {
-    fn emit(&self, span: &Arc<SpanData>) {
+    fn emit(&self, span: &SpanData) {
         // By the trace's id, so that all services of a trace decide alike.
         if !self.sampler.keeps(span.context.trace_id) {
             return;
@@ -75,7 +75,7 @@ impl SpanSink for SentrySpans {
 
 impl Waiting {
     /// Whether there was room.
-    fn add(&mut self, span: &Arc<SpanData>) -> bool {
+    fn add(&mut self, span: &SpanData) -> bool {
         if self.spans >= MAX_WAITING {
             let is_late = |span: &SpanData, now: u64| span.end.saturating_add(PATIENCE) < now;
             self.traces.retain(|_, spans| !spans.iter().all(|waiting| is_late(waiting, span.end)));
@@ -94,7 +94,7 @@ impl Waiting {
     }
 
     /// Those that lie below a local root, in the order in which they ended. Others of the trace lie below another one.
-    fn take_below(&mut self, root: &SpanData) -> Vec<Arc<SpanData>> {
+    fn take_below(&mut self, root: &SpanData) -> Vec<SpanData> {
         let Some(mut left) = self.traces.remove(&root.context.trace_id) else { return Vec::new() };
         let mut known = HashSet::from([root.context.span_id]);
         // Parents end after their children: from the end, each span is met before those below it, mostly.
@@ -125,7 +125,7 @@ impl Waiting {
     }
 }
 
-fn transaction(root: &SpanData, below: &[Arc<SpanData>], settings: &SentrySettings) -> Transaction<'static> {
+fn transaction(root: &SpanData, below: &[SpanData], settings: &SentrySettings) -> Transaction<'static> {
     let mut tags: Map<String, String> = Map::new();
     for (name, _) in root.bound.fields() {
         // What the redactor hid stands among the span's own attributes.

@@ -189,13 +189,25 @@ impl Redactor {
 
     /// Hides what must be hidden of a shared context: by a field of the same name among the own ones, which counts first.
     pub(crate) fn bound(&self, context: &Context, own: &mut Fields) {
+        if context.is_clean_for(self.0.owner) {
+            return;
+        }
+        let mut is_clean = true;
         for (name, value) in context.fields() {
-            if self.is_clean(name, value) || own.iter().any(|(own, _)| own == name) {
+            if self.is_clean(name, value) {
+                continue;
+            }
+            is_clean = false;
+            if own.iter().any(|(own, _)| own == name) {
                 continue;
             }
             let mut value = value.clone();
             self.named(name, &mut value);
             own.push((name.clone(), value));
+        }
+        if is_clean {
+            // The lines to come need not look again.
+            context.set_clean_for(self.0.owner);
         }
     }
 

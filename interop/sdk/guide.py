@@ -110,7 +110,7 @@ with tempfile.TemporaryDirectory() as data:
         until("the service", lambda: reachable(api))
 
         behave(async_share=0.0, polls=2)
-        status, reply, headers = call("POST", f"{base}/command", {"text": "research bees"}, x_request_id="followed-1")
+        status, reply, headers = call("POST", f"{base}/command", {"text": "research bees", "session_id": "abc-123"}, x_request_id="followed-1")
         assert headers["x-request-id"] == "followed-1"
         trace = headers["x-trace-id"]
         ended(reply["job_id"])
@@ -133,8 +133,13 @@ with tempfile.TemporaryDirectory() as data:
         service.terminate()
         assert service.wait(30) == 0
 
-        found = {row["body"] for row in sql("select distinct body from logs where service_name = 'sixseven'")}
+        found = {row["event"] for row in sql("select distinct event from logs where service_name = 'sixseven'")}
         assert set(EVENTS) <= found, f"missing events: {set(EVENTS) - found}"
+        unequal = "event <> body or logger is null or logger <> scope_name"
+        rows = sql(f"select event, logger, body from logs where event_name is not null and ({unequal})")
+        assert not rows, rows
+        loggers = {row["logger"] for row in sql("select distinct logger from logs where event = 'job_completed'")}
+        assert loggers == {"tripod::jobs"}, loggers
 
         spans = {row["span_id"]: row for row in sql(f"select * from spans where trace_id = '{trace}'")}
         for span in spans.values():
@@ -146,6 +151,18 @@ with tempfile.TemporaryDirectory() as data:
         rows = sql("select body from logs where request_id = 'followed-1'")
         followed = {row["body"] for row in rows}
         assert {"command_received", "intent_parsed", "research_started", "research_succeeded", "job_completed"} <= followed
+
+        # The ids have columns on spans too: of the request itself, and of all that it caused.
+        for span in spans.values():
+            assert (span["request_id"], span["correlation_id"]) == ("followed-1", "followed-1"), span["name"]
+        ids = "request_id = 'followed-1' and session_id = 'abc-123'"
+        rows = sql(f"select name, job_id from spans where {ids}")
+        caused = {row["name"]: row["job_id"] for row in rows}
+        assert set(PARENTS) | {"POST /command"} <= set(caused), caused
+        for name in ("execute_research", "create_yutori_task", "poll_yutori_task", "http_get"):
+            assert caused[name] == reply["job_id"], caused
+        rows = sql(f"select event from logs where job_id = '{reply['job_id']}' and session_id = 'abc-123'")
+        assert {"job_created", "job_started", "job_completed"} <= {row["event"] for row in rows}, rows
 
         for name, labels in METRICS.items():
             rows = sql(f"select attributes from metrics where name = '{name}'")

@@ -1,6 +1,7 @@
 """Reads both text forms with the parsers of Python's prometheus-client and compares what they hold."""
 
 import sys
+import time
 from pathlib import Path
 
 from prometheus_client.openmetrics.parser import text_string_to_metric_families as parse_openmetrics
@@ -24,7 +25,14 @@ plain = samples(parse_prometheus(Path(sys.argv[1]).read_text()))
 families = {family.name: family for family in parse_openmetrics(Path(sys.argv[2]).read_text())}
 rich = samples(families.values())
 
+# Since when a series counts is said in OpenMetrics alone.
+created = {key: sample.value for key, sample in rich.items() if key[0].endswith("_created")}
+rich = {key: sample for key, sample in rich.items() if key not in created}
 assert plain.keys() == rich.keys(), plain.keys() ^ rich.keys()
+for (name, labels), sample in rich.items():
+    if name.endswith("_total") or name.endswith("_count"):
+        since = created[name.removesuffix("_total").removesuffix("_count") + "_created", labels]
+        assert 1.7e9 < since <= time.time() + 60, (name, since)
 for key, sample in plain.items():
     assert sample.value == rich[key].value or key[0].startswith(LIVE), key
 
@@ -42,6 +50,8 @@ assert with_exemplar, "no bucket has an exemplar"
 for sample in with_exemplar:
     assert sample.exemplar.labels == {"trace_id": "4b" * 16, "span_id": "f0" * 8}
     assert sample.exemplar.value <= float(sample.labels["le"])
+counted = rich["sixseven_commands_total", (("intent", "research"), ("status", "created"))]
+assert (counted.exemplar.labels["trace_id"], counted.exemplar.value) == ("4b" * 16, 1_234_567)
 for name in ("process_resident_memory_bytes", "process_cpu_seconds_total", "tokio_alive_tasks"):
     assert (name, ()) in rich, f"{name} is missing"
 

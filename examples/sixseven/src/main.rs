@@ -11,7 +11,7 @@ use sixseven::client::ProviderUrls;
 use sixseven::{drive, service};
 use tokio::signal::unix::{SignalKind, signal};
 use tripod::health::checks;
-use tripod::http::{HttpLayer, HttpMetrics};
+use tripod::http::HttpMetrics;
 
 /// Commands in words become research and creative jobs.
 #[derive(Parser)]
@@ -33,10 +33,10 @@ async fn main() -> anyhow::Result<()> {
         .prefix("SIXSEVEN_")
         .version(env!("CARGO_PKG_VERSION"))
         .metrics_namespace("sixseven")
+        .http(|http| http.metrics(HttpMetrics::api_latency()))
         .init()?;
     tripod.health().add(checks::memory());
-    let layer = HttpLayer::builder().metrics(HttpMetrics::api_latency()).build(tripod.metrics())?;
-    let app = service::router(tripod.metrics(), tripod.health(), layer, arguments.urls)?;
+    let app = service::router(tripod.metrics(), tripod.health(), tripod.http_layer(), arguments.urls)?;
 
     let listener = tokio::net::TcpListener::bind(arguments.listen).await?;
     let address = listener.local_addr()?;

@@ -120,10 +120,14 @@ fn span(arguments: &Arguments, function: &ItemFn) -> syn::Result<TokenStream> {
         },
     };
     let fields = arguments.recorded.iter().map(|recorded| recorded.field());
+    // A field without a value, for its name: log lines look there for the function in which they are written. It costs
+    // nothing and is exported nowhere.
+    let marker = format!("fn:{function_name}");
     Ok(quote!(::tripod::__private::tracing::span!(
         ::tripod::__private::tracing::Level::#level,
         #name,
         function.name = #function_name,
+        #marker = ::tripod::__private::tracing::field::Empty,
         #kind
         #(#fields,)*
     )))

@@ -13,7 +13,7 @@ fn trace() -> Option<SpanContext> {
 
 #[tokio::main]
 async fn main() -> Result<(), MetricError> {
-    let registry = Registry::builder().namespace("sixseven").exemplars(trace).build()?;
+    let registry = Registry::builder().namespace("sixseven").exemplars(trace).created_lines(true).build()?;
     let commands = registry.counter("commands_total", "Total number of commands received");
     let commands = commands.labels(["intent", "status"]).register()?;
     commands.with(["research", "created"]).add(1_234_567);

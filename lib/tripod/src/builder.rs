@@ -11,7 +11,9 @@ use crate::context::{self, propagation};
 use crate::field::{Name, Value};
 use crate::health::{Health, Service};
 use crate::layer::{TripodLayer, TripodSubscriber};
-use crate::logs::{ConsoleFormat, JsonFormat, Level, Levels, LogEvent, Pipeline, Processor, Verdict, report_panics};
+use crate::logs::{
+    ConsoleFormat, JsonFormat, Level, Levels, LogEvent, Pipeline, Processor, Verdict, bridge, report_panics,
+};
 use crate::metrics::{
     BuildInfo, Collection, Collector as _, MetricError, OwnMetrics, ProcessMetrics, Registry, RuntimeMetrics,
     sampled_span,
@@ -22,8 +24,8 @@ use crate::service::Tripod;
 use crate::settings::{ExemplarFilter, LineFormat, Mistakes, Settings, SharedSampler, Variables};
 use crate::sinks::file::FileSink;
 use crate::sinks::loki::LokiSink;
-use crate::sinks::otlp::{OtlpLogs, OtlpMetrics, OtlpSettings, OtlpSpans};
-use crate::sinks::{ConsoleSpans, Sink, WriteSink};
+use crate::sinks::otlp::{MetricExport, OtlpLogs, OtlpMetrics, OtlpSettings, OtlpSpans};
+use crate::sinks::{ConsoleMetrics, ConsoleSpans, Sink, WriteSink};
 use crate::traces::sampler::{Rule, Sampler};
 use crate::traces::{Keep, SpanPipeline, SpanSink};
 
@@ -45,6 +47,9 @@ pub fn init(service: impl Into<String>) -> Result<Tripod, InitError> {
     builder(service).init()
 }
 
+/// What `/health` and `service_build_info` say of a service that does not say its version.
+const UNKNOWN_VERSION: &str = "unknown";
+
 /// Begins settings in code; what they leave open, the environment says.
 pub fn builder(service: impl Into<String>) -> Builder {
     Builder {
@@ -58,6 +63,8 @@ pub fn builder(service: impl Into<String>) -> Builder {
         span_sinks: Vec::new(),
         namespace: None,
         resource: Vec::new(),
+        #[cfg(feature = "http")]
+        http: Box::new(|http| http),
         #[cfg(feature = "sentry")]
         sentry: Box::new(|sentry| sentry),
     }
@@ -76,6 +83,13 @@ pub enum InitError {
         /// Why.
         cause: io::Error,
     },
+    /// The metrics' own port cannot be had (`PROMETHEUS_PORT`).
+    Listen {
+        /// Which address.
+        address: std::net::SocketAddr,
+        /// Why.
+        cause: io::Error,
+    },
     /// A metric could not be registered; the namespace is wrong.
     Metric(MetricError),
 }
@@ -86,6 +100,10 @@ impl fmt::Display for InitError {
             Self::Settings(mistakes) => mistakes.fmt(f),
             Self::AlreadyInitialised => f.write_str("the process has a tracing subscriber already; call init once"),
             Self::Sink { sink, cause } => write!(f, "cannot open {sink}: {cause}"),
+            Self::Listen { address, cause } => write!(
+                f,
+                "cannot listen at {address} for metrics: {cause}; set PROMETHEUS_PORT to a free port, or do not set it"
+            ),
             Self::Metric(error) => error.fmt(f),
         }
     }
@@ -103,13 +121,16 @@ impl std::error::Error for InitError {
         match self {
             Self::Settings(mistakes) => Some(mistakes),
             Self::AlreadyInitialised => None,
-            Self::Sink { cause, .. } => Some(cause),
+            Self::Sink { cause, .. } | Self::Listen { cause, .. } => Some(cause),
             Self::Metric(error) => Some(error),
         }
     }
 }
 
 type Change = Box<dyn FnOnce(&mut Settings)>;
+
+#[cfg(feature = "http")]
+type ChangeHttp = Box<dyn FnOnce(crate::http::HttpLayerBuilder) -> crate::http::HttpLayerBuilder>;
 
 #[cfg(feature = "sentry")]
 type ChangeSentry = Box<dyn FnOnce(crate::errors::SentrySettings) -> crate::errors::SentrySettings>;
@@ -126,6 +147,8 @@ pub struct Builder {
     span_sinks: Vec<Arc<dyn SpanSink>>,
     namespace: Option<String>,
     resource: Vec<(Name, Value)>,
+    #[cfg(feature = "http")]
+    http: ChangeHttp,
     #[cfg(feature = "sentry")]
     sentry: ChangeSentry,
 }
@@ -158,7 +181,8 @@ impl Builder {
         self
     }
 
-    /// The service's version, unless `SERVICE_VERSION` says another; mostly `env!("CARGO_PKG_VERSION")`.
+    /// The service's version, unless `SERVICE_VERSION` says another; mostly `env!("CARGO_PKG_VERSION")`, which the macro
+    /// [`init!`](crate::init!) gives by itself. Without either it is `unknown` where one must be shown.
     #[must_use]
     pub fn version(self, version: impl Into<String>) -> Self {
         let version = version.into();
@@ -179,6 +203,18 @@ impl Builder {
     #[must_use]
     pub fn metrics_namespace(mut self, namespace: impl Into<String>) -> Self {
         self.namespace = Some(namespace.into());
+        self
+    }
+
+    /// Changes the layer that [`Tripod::http_layer`] gives: names of metrics, trust in ids, quiet paths.
+    #[cfg(feature = "http")]
+    #[must_use]
+    pub fn http(
+        mut self,
+        change: impl FnOnce(crate::http::HttpLayerBuilder) -> crate::http::HttpLayerBuilder + 'static,
+    ) -> Self {
+        let before = self.http;
+        self.http = Box::new(move |http| change(before(http)));
         self
     }
 
@@ -274,6 +310,7 @@ impl Builder {
         propagation::set(tripod.settings.propagator.clone());
         if let Some(logs) = tripod.layer.logs() {
             report_panics(logs);
+            bridge(&tripod.layer);
         }
         Ok(tripod)
     }
@@ -298,11 +335,13 @@ impl Builder {
         let accounts = Accounts::new();
         let network = Network::start().map_err(opened("the network thread"))?;
         let redactor = self.redactor.unwrap_or_default();
+        settings.propagator = settings.propagator.with_redactor(redactor.clone());
         let registry = registry(&settings, self.namespace.as_deref(), &redactor).map_err(InitError::Metric)?;
         collect(&registry, &settings, &accounts, &network);
 
+        let json = if settings.logs.source { JsonFormat::default().with_source() } else { JsonFormat::default() };
         let lines = match settings.logs.format {
-            LineFormat::Json => WriteSink::stdout(JsonFormat::default(), &accounts),
+            LineFormat::Json => WriteSink::stdout(json.clone(), &accounts),
             LineFormat::Console => WriteSink::stdout(ConsoleFormat::for_terminal(), &accounts),
         };
         let stdout = Arc::new(lines.map_err(opened("standard output"))?);
@@ -317,13 +356,13 @@ impl Builder {
             logs = logs.with_sink(Level::Trace, stdout.clone());
         }
         if let Some(file) = settings.logs.file.clone() {
-            let file = FileSink::open(file, JsonFormat::default(), &accounts).map_err(opened("the log file"))?;
+            let file = FileSink::open(file, json.clone(), &accounts).map_err(opened("the log file"))?;
             logs = logs.with_sink(Level::Trace, Arc::new(file));
         }
         if let Some(loki) = settings.logs.loki.clone() {
             // A fallback only where lines are not on standard output anyway.
             let fallback = (!settings.logs.stdout).then(|| stdout.clone());
-            let loki = LokiSink::start(loki, JsonFormat::default(), fallback, &network, &accounts);
+            let loki = LokiSink::start(loki, json, fallback, &network, &accounts);
             logs = logs.with_sink(Level::Trace, Arc::new(loki.map_err(opened("Loki"))?));
         }
         for otlp in &settings.logs.otlp {
@@ -332,9 +371,13 @@ impl Builder {
             logs = logs.with_sink(Level::Trace, Arc::new(sink.map_err(opened("the OTLP exporter of logs"))?));
         }
         #[cfg(feature = "sentry")]
+        let mut sentry_spans = None;
+        #[cfg(feature = "sentry")]
         if let Some(sentry) = sentry {
             let sink = crate::errors::SentrySink::start((self.sentry)(sentry), &redactor, &network, &accounts);
-            logs = logs.with_sink(Level::Trace, Arc::new(sink.map_err(opened("Sentry"))?));
+            let sink = sink.map_err(opened("Sentry"))?;
+            sentry_spans = sink.spans(&accounts);
+            logs = logs.with_sink(Level::Trace, Arc::new(sink));
         }
         for (least, sink) in self.sinks {
             logs = logs.with_sink(least, sink);
@@ -351,7 +394,11 @@ impl Builder {
             spans = spans.with_sink(Arc::new(sink.map_err(opened("the OTLP exporter of spans"))?));
         }
         if traces.console {
-            spans = spans.with_sink(Arc::new(ConsoleSpans::new(stdout)));
+            spans = spans.with_sink(Arc::new(ConsoleSpans::new(stdout.clone())));
+        }
+        #[cfg(feature = "sentry")]
+        if let Some(sentry) = sentry_spans {
+            spans = spans.with_sink(Arc::new(sentry));
         }
         for sink in self.span_sinks {
             spans = spans.with_sink(sink);
@@ -359,12 +406,14 @@ impl Builder {
 
         let mut metrics = Vec::new();
         for otlp in settings.metrics.otlp.iter().filter(|_| !settings.disabled) {
-            let (interval, temporality) = (settings.metrics.interval, settings.metrics.temporality);
+            let export = MetricExport::new(settings.metrics.interval, settings.metrics.temporality);
             let (registry, resource) = (registry.clone(), &settings.resource);
-            let exporter =
-                OtlpMetrics::open(otlp.clone(), interval, temporality, registry, resource, &network, &accounts);
+            let exporter = OtlpMetrics::open(otlp.clone(), export, registry, resource, &network, &accounts);
             metrics.push(exporter.map_err(opened("the OTLP exporter of metrics"))?);
         }
+
+        let console_metrics = (settings.metrics.console && !settings.disabled)
+            .then(|| ConsoleMetrics::start(stdout, registry.clone(), settings.metrics.interval, &network));
 
         let mut layer = TripodLayer::builder(redactor.clone())
             .levels(Levels::new(settings.logs.levels.clone()))
@@ -376,12 +425,22 @@ impl Builder {
             }
         }
         let layer = layer.build();
-        let version = settings.service.version.clone().unwrap_or_default();
+        let version = settings.service.version.clone().unwrap_or_else(|| UNKNOWN_VERSION.to_owned());
         let health = Health::new(Service::new(version, settings.service.environment.clone()));
         health.expose(&registry).map_err(InitError::Metric)?;
+        #[cfg(feature = "http")]
+        let metrics_address = match settings.metrics.listen {
+            Some(address) => Some(
+                crate::listener::start(address, &registry, &health, &network)
+                    .map_err(|cause| InitError::Listen { address, cause })?,
+            ),
+            None => None,
+        };
         Ok(Tripod {
             #[cfg(feature = "http")]
-            http: crate::http::HttpLayer::builder().build(&registry).map_err(InitError::Metric)?,
+            http: (self.http)(crate::http::HttpLayer::builder()).build(&registry).map_err(InitError::Metric)?,
+            #[cfg(feature = "http")]
+            metrics_address,
             dispatch: Dispatch::new(TripodSubscriber::new(layer.clone())),
             settings,
             layer,
@@ -391,13 +450,14 @@ impl Builder {
             health,
             redactor,
             metrics,
+            console_metrics,
             is_down: false,
         })
     }
 }
 
 fn registry(settings: &Settings, namespace: Option<&str>, redactor: &Redactor) -> Result<Registry, MetricError> {
-    let mut registry = Registry::builder().redactor(redactor.clone());
+    let mut registry = Registry::builder().redactor(redactor.clone()).created_lines(settings.metrics.created_lines);
     if let Some(namespace) = namespace {
         registry = registry.namespace(namespace.to_owned());
     }
@@ -414,8 +474,13 @@ fn collect(registry: &Registry, settings: &Settings, accounts: &Accounts, networ
     if let Some(runtime) = RuntimeMetrics::current() {
         registry.collect(runtime);
     }
-    let version = settings.service.version.as_deref().unwrap_or_default();
-    registry.collect(BuildInfo::new("service", &settings.service.name, version));
+    let version = settings.service.version.as_deref().unwrap_or(UNKNOWN_VERSION);
+    let prefix = if registry.namespace().is_empty() { "service" } else { registry.namespace() };
+    let revision = settings.resource.get("vcs.ref.head.revision").and_then(Value::as_str).unwrap_or_default();
+    let build = BuildInfo::new(prefix, &settings.service.name, version)
+        .label("environment", settings.service.environment.clone())
+        .label("revision", revision);
+    registry.collect(build);
     let own = Arc::new(OwnMetrics::new(accounts.clone()));
     let thread = own.clone();
     network.spawn(async move { thread.count_this_thread() });

@@ -38,6 +38,8 @@ pub mod genai;
 #[cfg(feature = "http")]
 pub mod http;
 #[cfg(feature = "http")]
+mod listener;
+#[cfg(feature = "http")]
 mod routes;
 #[cfg(feature = "http")]
 pub use routes::routes;
@@ -49,6 +51,24 @@ pub use task::{JoinSetExt, spawn, spawn_blocking};
 pub use tripod_macros::traced;
 
 mod traced;
+
+/// As [`init`](fn@init), with the name and version of the crate that calls it, or another name.
+///
+/// ```no_run
+/// # fn main() -> Result<(), tripod::InitError> {
+/// let tripod = tripod::init!()?; // or tripod::init!("agent-api")?
+/// # Ok(())
+/// # }
+/// ```
+#[macro_export]
+macro_rules! init {
+    () => {
+        $crate::init!(env!("CARGO_PKG_NAME"))
+    };
+    ($service:expr) => {
+        $crate::builder($service).version(env!("CARGO_PKG_VERSION")).init()
+    };
+}
 
 /// What the expansion of [`traced`](macro@traced) names. Not for direct use.
 #[doc(hidden)]

@@ -12,6 +12,7 @@ use crate::metrics::Registry;
 use crate::network::Network;
 use crate::redaction::Redactor;
 use crate::settings::Settings;
+use crate::sinks::ConsoleMetrics;
 use crate::sinks::otlp::OtlpMetrics;
 
 /// How long dropping the guard waits at most for what is still in the queues.
@@ -29,6 +30,9 @@ pub struct Tripod {
     pub(crate) health: Health,
     pub(crate) redactor: Redactor,
     pub(crate) metrics: Vec<OtlpMetrics>,
+    pub(crate) console_metrics: Option<ConsoleMetrics>,
+    #[cfg(feature = "http")]
+    pub(crate) metrics_address: Option<std::net::SocketAddr>,
     #[cfg(feature = "http")]
     pub(crate) http: crate::http::HttpLayer,
     pub(crate) is_down: bool,
@@ -95,6 +99,12 @@ impl Tripod {
         self.http.clone()
     }
 
+    /// Where the listener of metrics answers, if there is one (`PROMETHEUS_PORT`).
+    #[cfg(feature = "http")]
+    pub fn metrics_address(&self) -> Option<std::net::SocketAddr> {
+        self.metrics_address
+    }
+
     /// `/metrics`, `/health`, `/health/ready`, `/health/live`.
     #[cfg(feature = "http")]
     pub fn routes<S: Clone + Send + Sync + 'static>(&self) -> axum::Router<S> {
@@ -140,6 +150,7 @@ impl Tripod {
         let deadline = Instant::now() + patience;
         self.health.drain();
         self.metrics.iter().for_each(OtlpMetrics::push);
+        self.console_metrics.iter().for_each(ConsoleMetrics::print);
         // Lines first: what Loki does not take goes to the console.
         let network = self.network.shutdown(deadline);
         self.layer.flush(deadline.max(Instant::now() + Duration::from_millis(100))) && network

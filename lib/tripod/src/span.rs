@@ -65,8 +65,9 @@ impl SpanExt for Span {
     }
 
     fn add_event(&self, name: impl Into<Name>, mut attributes: Fields) {
-        let name = name.into();
+        let mut name = name.into();
         let Some(redactor) = redactor_of(self) else { return };
+        redactor.name(&mut name);
         redactor.fields(&mut attributes);
         with_live(self, |live, spans| {
             let event = SpanEvent { time: timestamp::now(), name, attributes, dropped_attributes: 0 };

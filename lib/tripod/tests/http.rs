@@ -153,6 +153,50 @@ async fn ids_are_taken_kept_and_answered() {
 }
 
 #[tokio::test]
+async fn a_layer_around_a_whole_router_learns_the_route_from_the_one_inside() {
+    let app = |layer: HttpLayer| {
+        let users = Router::new().route("/users/{id}", get(|| async { "user" }));
+        let inside = Router::new().nest("/api", users).layer(layer.clone());
+        Router::new().fallback_service(tower::Layer::layer(&layer, inside))
+    };
+    let server = Server::start(app).await;
+    server.get("/api/users/1", "").await;
+    server.get("/no/such/place", "").await;
+    assert_eq!(server.requests("/api/users/{id}", "GET", "200"), Some(1.0));
+    assert_eq!(server.requests("unmatched", "GET", "404"), Some(1.0));
+    assert_eq!(server.requests("unmatched", "GET", "200"), None);
+    let line = server.lines.wait("request_completed").await;
+    assert_eq!(&*line["endpoint"], "/api/users/{id}");
+}
+
+#[tokio::test]
+async fn a_span_has_the_route_that_is_matched_late_and_the_ids_that_are_bound() {
+    let capture = tripod::testing::Capture::new();
+    let _captured = capture.enter();
+    let layer = HttpLayer::builder().build(&Registry::new()).unwrap();
+    let handler = || async {
+        tracing::info_span!("handle").in_scope(|| context::bind("job_id", "j-1"));
+        context::bind("user_id", "u-7");
+    };
+    let inside = Router::new().route("/jobs/{id}", get(handler)).layer(layer.clone());
+    let request = Request::get("/jobs/7").header("x-request-id", "r-1").body(Body::empty()).unwrap();
+    let response = tower::Layer::layer(&layer, inside).oneshot(request).await.unwrap();
+    drop(response);
+    let span = capture.span("GET /jobs/{id}");
+    for (name, value) in [
+        ("http.route", "/jobs/{id}"),
+        ("request_id", "r-1"),
+        ("correlation_id", "r-1"),
+        ("user_id", "u-7"),
+        ("job_id", "j-1"),
+    ] {
+        assert_eq!(span.get(name).and_then(|value| value.as_str()), Some(value), "{name}");
+    }
+    assert_eq!(capture.span("handle").get("user_id"), None);
+    assert_eq!(capture.spans().len(), 2);
+}
+
+#[tokio::test]
 async fn requests_count_under_their_route() {
     let app = |layer| {
         let users = Router::new().route("/users/{id}", get(|Path(id): Path<u32>| async move { id.to_string() }));

@@ -28,18 +28,23 @@ async fn a_service_begins_logs_panics_and_ends() {
         drop(span);
         job.await.unwrap();
         tripod::spawn(async { panic!("on purpose") }).await.unwrap_err();
+        log::warn!(target: "some_library", "retrying in {} ms", 5);
+        log::debug!(target: "some_library", "too detailed");
     });
     task.await;
     tripod.levels().set_text("error").unwrap();
     tracing::info!("not any more");
+    log::warn!("not any more");
+    assert_eq!(log::max_level(), log::LevelFilter::Error);
     assert!(tripod.shutdown(Duration::from_secs(60)).complete);
 
     let lines = std::fs::read_to_string(&path).unwrap();
     let lines: Vec<serde_json::Value> = lines.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
     let events: Vec<_> = lines.iter().map(|line| line["event"].as_str().unwrap()).collect();
-    assert_eq!(events, ["in_background", "panic"]);
+    assert_eq!(events, ["in_background", "panic", "retrying in 5 ms"]);
     for line in &lines {
         assert_eq!(line["request_id"], "r1");
     }
     assert!(lines[0]["trace_id"].is_string());
+    assert_eq!((&lines[2]["logger"], &lines[2]["level"]), (&"some_library".into(), &"warning".into()));
 }

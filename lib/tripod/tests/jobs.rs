@@ -58,6 +58,7 @@ fn a_job_is_counted_logged_and_traced_by_hand() {
     assert_eq!(capture.tree(), "handle_command\n  execute_research\n    create_yutori_task\n");
     let span = capture.span("execute_research");
     assert_eq!(span.get("job.id"), Some(&"j-1".into()));
+    assert_eq!((span.get("job_id"), span.get("request_id")), (Some(&"j-1".into()), Some(&"r-1".into())));
     assert_eq!((span.get("job.type"), span.get("job.status")), (Some(&"research".into()), Some(&"succeeded".into())));
     assert_eq!(capture.span("create_yutori_task").get("task.priority"), Some(&3_i64.into()));
     for event in ["job_created", "job_started", "job_progress", "job_completed"] {

@@ -320,3 +320,47 @@ fn a_long_label_value_is_cut_between_characters() {
     let (_, value) = &snapshot.family("long_total").unwrap().series[0].labels[0];
     assert_eq!(**value, "ü".repeat(512));
 }
+
+#[test]
+fn counters_have_exemplars_and_say_since_when_they_count() {
+    fn sampled() -> Option<SpanContext> {
+        let (trace_id, span_id) = (TraceId([1; 16]), SpanId([2; 8]));
+        Some(SpanContext { trace_id, span_id, flags: TraceFlags(1), ..SpanContext::default() })
+    }
+    let registry = Registry::builder().exemplars(sampled).created_lines(true).build().unwrap();
+    let things = registry.counter("things_total", "Things").labels(["kind"]).register().unwrap();
+    things.with(["a"]).add(3);
+    things.with(["a"]).inc();
+    things.with(["b"]).add_f64(0.5);
+    registry.histogram("took_seconds", "Time").buckets(&[1.0]).register().unwrap().observe(0.5);
+    registry.gauge("level", "Level").register().unwrap().set(1.0);
+    let samples = read(&registry.openmetrics_text(), true);
+    for (kind, total, value) in [("a", 4.0, 3.0), ("b", 0.5, 0.5)] {
+        let sample = find(&samples, "things_total", &[("kind", kind)]);
+        let (labels, exemplar, time) = sample.exemplar.as_ref().unwrap();
+        assert_eq!((sample.value, *exemplar), (total, value));
+        assert_eq!((labels["trace_id"].len(), labels["span_id"].len()), (32, 16));
+        let created = find(&samples, "things_created", &[("kind", kind)]).value;
+        assert!(1.7e9 < created && created <= *time + 1.0, "{created} {time}");
+    }
+    assert!(find(&samples, "took_seconds_created", &[]).value > 1.7e9);
+    let created: Vec<_> = samples.iter().filter(|sample| sample.name.ends_with("_created")).collect();
+    assert!(!created.iter().any(|sample| sample.name.starts_with("level")));
+    // The other form knows neither.
+    let plain = read(&registry.prometheus_text(), false);
+    assert!(plain.iter().all(|sample| sample.exemplar.is_none() && !sample.name.ends_with("_created")));
+    // A busy counter goes on to get new ones, though not from each addition.
+    let busy = things.with(["busy"]);
+    (0..10_000).for_each(|_| busy.inc());
+    let first = registry.snapshot().get("things_total", &[("kind", "busy")]).cloned();
+    assert_eq!(first, Some(SeriesValue::Counter(10_000.0)));
+    let time = |registry: &Registry| {
+        let snapshot = registry.snapshot();
+        let family = snapshot.family("things_total").unwrap().clone();
+        family.series.iter().find(|series| &*series.labels[0].1 == "busy").unwrap().exemplar.unwrap().time
+    };
+    let before = time(&registry);
+    (0..64).for_each(|_| busy.inc());
+    assert!(time(&registry) > before);
+    assert!(read(&Registry::new().openmetrics_text(), true).iter().all(|sample| !sample.name.ends_with("_created")));
+}

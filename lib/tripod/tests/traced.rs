@@ -5,6 +5,7 @@ use std::future::Future;
 use std::pin::Pin;
 
 use futures::stream::{self, BoxStream, Stream, StreamExt as _};
+use tripod::logs::{ConsoleFormat, Format as _, JsonFormat};
 use tripod::testing::Capture;
 use tripod::traces::{SpanKind, Status};
 use tripod::{SpanExt as _, traced};
@@ -144,4 +145,47 @@ async fn a_streams_span_lasts_until_its_end() {
     let boxed: Vec<_> = capture.spans().into_iter().filter(|span| span.name == "boxed_stream").collect();
     assert_eq!(boxed[0].get("status"), Some(&"cancelled".into()));
     assert_eq!(boxed[1].get("status"), Some(&"success".into()));
+}
+
+#[traced("jobs.run")]
+fn logs() {
+    tracing::info!("within");
+    tracing::info_span!("inner").in_scope(|| tracing::info!("deeper"));
+    elsewhere::logs();
+}
+
+mod elsewhere {
+    pub(super) fn logs() {
+        tracing::info!("elsewhere");
+    }
+}
+
+#[test]
+fn lines_know_the_function_in_which_they_are_written() {
+    let capture = Capture::new();
+    capture.run(|| {
+        logs();
+        tracing::info!("without");
+    });
+    let place = |line: &str| {
+        let line = capture.log(line);
+        (line.module, line.function)
+    };
+    assert_eq!(place("within"), (Some("traced"), Some("logs")));
+    // Another span is the innermost, or another module's function was called: nobody knows.
+    assert_eq!(place("deeper"), (Some("traced"), None));
+    assert_eq!(place("elsewhere"), (Some("traced::elsewhere"), None));
+    assert_eq!(place("without"), (Some("traced"), None));
+    let span = capture.span("jobs.run");
+    assert!(span.attributes.iter().all(|(name, _)| !name.starts_with("fn:")), "{span:?}");
+
+    let mut line = Vec::new();
+    let format = JsonFormat::default().with_source();
+    format.write(&capture.log("within"), &mut line);
+    let line: serde_json::Value = serde_json::from_slice(&line).unwrap();
+    assert_eq!((&line["module"], &line["function"]), (&"traced".into(), &"logs".into()));
+    assert!(line["file"].as_str().unwrap().ends_with("traced.rs") && line["line"].is_u64());
+    let mut text = Vec::new();
+    ConsoleFormat::plain().write(&capture.log("within"), &mut text);
+    assert!(String::from_utf8(text).unwrap().contains("| traced:logs:"));
 }

@@ -3,14 +3,14 @@ use std::sync::LazyLock;
 use arrow::array::RecordBatch;
 use arrow::datatypes::{DataType, Int64Type, TimestampNanosecondType};
 use tripod_model::sink::{LogSink, Sink};
-use tripod_model::{LogRecord, Resource, Scope, SeverityNumber, Value};
+use tripod_model::{Attribute, LogRecord, Resource, Scope, SeverityNumber, Value};
 
 use super::context::ContextColumns;
 use super::promoted::{PromotedColumns, PromotedIndex, set_attributes};
 use super::read::{Columns, Context, optional};
 use super::{Batch, Recorded, Rejections, nanos};
 use crate::attribute_json::{read_value, write_value};
-use crate::column::{NumberColumn, TextColumn};
+use crate::column::{NumberColumn, StoredText, TextColumn};
 use crate::schema::Kind;
 use crate::{SelectError, Signal};
 
@@ -18,6 +18,10 @@ type Ints = NumberColumn<Int64Type>;
 type Times = NumberColumn<TimestampNanosecondType>;
 
 static PROMOTED: LazyLock<PromotedIndex> = LazyLock::new(|| PromotedIndex::new(Signal::Logs.own_columns()));
+
+/// Attributes whose columns are filled from the record's event name and its scope's name when they are not sent.
+const EVENT: &str = "event";
+const LOGGER: &str = "logger";
 
 /// Log records on their way into the table.
 #[derive(Debug)]
@@ -37,6 +41,9 @@ pub struct LogRows {
     trace_id: TextColumn,
     span_id: TextColumn,
     promoted: PromotedColumns,
+    /// The name of the scope that holds now, and the same in the column `logger`.
+    scope_name: String,
+    scope_logger: Option<StoredText>,
     attributes: TextColumn,
     dropped_attributes: Ints,
     flags: Ints,
@@ -61,6 +68,8 @@ impl LogRows {
             trace_id: TextColumn::new(),
             span_id: TextColumn::new(),
             promoted: PromotedColumns::new(&PROMOTED),
+            scope_name: String::new(),
+            scope_logger: None,
             attributes: TextColumn::new(),
             dropped_attributes: Ints::new(),
             flags: Ints::new(),
@@ -111,6 +120,10 @@ impl Sink for LogRows {
 
     fn scope(&mut self, scope: &Scope<'_>) {
         self.context.scope(self.rows, scope);
+        self.scope_name.clear();
+        self.scope_name.push_str(&scope.name);
+        let stored = (!scope.name.is_empty()).then(|| self.promoted.store(LOGGER, &scope.name));
+        self.scope_logger = stored.flatten();
     }
 }
 
@@ -151,7 +164,30 @@ impl LogSink for LogRows {
         if !record.span_id.is_zero() {
             self.span_id.set_with(row, |out| out.extend_from_slice(&record.span_id.hex()));
         }
-        set_attributes(row, &record.attributes, &mut self.promoted, &mut self.attributes);
+        let (mut has_event, mut has_logger) = (false, false);
+        let (event_name, scope_name) = (&*record.event_name, &*self.scope_name);
+        // The name that the record has anyway is no attribute's: one that says the same stays among the others, so that
+        // what was sent can be told from what was implied.
+        let stays = |attribute: &Attribute<'_>| {
+            let (has, implied) = match &*attribute.key {
+                EVENT => (&mut has_event, event_name),
+                LOGGER => (&mut has_logger, scope_name),
+                _ => return false,
+            };
+            let same = !implied.is_empty() && matches!(&attribute.value, Value::Str(text) if text == implied);
+            *has |= !same;
+            same
+        };
+        set_attributes(row, &record.attributes, stays, &mut self.promoted, &mut self.attributes);
+        if !has_event
+            && !event_name.is_empty()
+            && let Some(event) = self.promoted.store(EVENT, event_name)
+        {
+            self.promoted.imply(row, EVENT, event);
+        }
+        if let Some(logger) = self.scope_logger.filter(|_| !has_logger) {
+            self.promoted.imply(row, LOGGER, logger);
+        }
         self.dropped_attributes.set(row, i64::from(record.dropped_attributes_count));
         self.flags.set(row, i64::from(record.flags));
     }
@@ -175,6 +211,7 @@ pub fn read_logs(rows: &RecordBatch) -> Result<Vec<Recorded<'_, LogRecord<'_>>>,
     let event_name = columns.text("event_name")?;
     let trace_id = columns.text("trace_id")?;
     let span_id = columns.text("span_id")?;
+    let scope_name = columns.text("scope_name")?;
     let attributes = columns.text("attributes")?;
     let dropped_attributes = columns.ints("dropped_attributes_count")?;
     let flags = columns.ints("flags")?;
@@ -190,7 +227,12 @@ pub fn read_logs(rows: &RecordBatch) -> Result<Vec<Recorded<'_, LogRecord<'_>>>,
                     "string" => body.text(row).into(),
                     _ => read_value(body.text(row)).map_err(|_| body.unreadable(body.text(row)))?,
                 },
-                attributes: promoted.attributes(row, &attributes)?,
+                attributes: promoted.attributes(row, &attributes, |key, text| match key {
+                    // An empty name implies nothing.
+                    EVENT => !text.is_empty() && text == event_name.text(row),
+                    LOGGER => !text.is_empty() && text == scope_name.text(row),
+                    _ => false,
+                })?,
                 dropped_attributes_count: dropped_attributes.value(row) as u32,
                 flags: flags.value(row) as u32,
                 trace_id: trace_id.id(row)?,

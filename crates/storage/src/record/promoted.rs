@@ -4,7 +4,7 @@ use arrow::array::ArrayRef;
 use arrow::datatypes::{DataType, Int64Type};
 use tripod_model::{Attribute, Value};
 
-use crate::column::{NumberColumn, TextColumn};
+use crate::column::{NumberColumn, StoredText, TextColumn};
 use crate::schema::{Column, Kind};
 
 /// Finds the promoted column of an attribute key. Keys are told apart by their length first, which for attribute
@@ -79,6 +79,23 @@ impl PromotedColumns {
         true
     }
 
+    /// Stores text for later [`PromotedColumns::imply`] in the text column of this key.
+    pub(super) fn store(&mut self, key: &str, text: &str) -> Option<StoredText> {
+        match &mut self.columns[self.index.find(key)?] {
+            PromotedColumn::Text(column) => Some(column.store(text)),
+            PromotedColumn::Int(_) => None,
+        }
+    }
+
+    /// Fills the text column of this key, if the row has no value there yet.
+    pub(super) fn imply(&mut self, row: usize, key: &str, text: StoredText) {
+        if let Some(PromotedColumn::Text(column)) = self.index.find(key).map(|index| &mut self.columns[index])
+            && !column.has(row)
+        {
+            column.repeat(row, 1, text);
+        }
+    }
+
     pub(super) fn finish(self, rows: usize) -> impl Iterator<Item = ArrayRef> {
         self.columns.into_iter().map(move |column| match column {
             PromotedColumn::Text(column) => column.finish(rows),
@@ -87,17 +104,19 @@ impl PromotedColumns {
     }
 }
 
-/// Writes the attributes of a row: the promoted to their columns, the rest as JSON, or null when none is left.
+/// Writes the attributes of a row: the promoted to their columns, the rest as JSON, or null when none is left. What
+/// `stays` goes to the JSON although it has a column.
 pub(super) fn set_attributes(
     row: usize,
     attributes: &[Attribute<'_>],
+    mut stays: impl FnMut(&Attribute<'_>) -> bool,
     promoted: &mut PromotedColumns,
     json: &mut TextColumn,
 ) {
     json.set_with(row, |out| {
         let start = out.len();
         for attribute in attributes {
-            if promoted.set(row, attribute) {
+            if !stays(attribute) && promoted.set(row, attribute) {
                 continue;
             }
             out.push(if out.len() == start { b'{' } else { b',' });

@@ -189,12 +189,18 @@ enum PromotedValues<'a> {
 }
 
 impl<'a> Promoted<'a> {
-    /// Promoted attributes in the order of their columns, then those of the JSON column.
-    pub(super) fn attributes(&self, row: usize, json: &Text<'a>) -> Result<Vec<Attribute<'a>>, SelectError> {
+    /// Promoted attributes in the order of their columns, then those of the JSON column. A text that is `implied` by
+    /// another column is no attribute.
+    pub(super) fn attributes(
+        &self,
+        row: usize,
+        json: &Text<'a>,
+        implied: impl Fn(&str, &str) -> bool,
+    ) -> Result<Vec<Attribute<'a>>, SelectError> {
         let mut attributes = Vec::new();
         for (key, values) in &self.columns {
             match values {
-                PromotedValues::Text(array) if array.is_valid(row) => {
+                PromotedValues::Text(array) if array.is_valid(row) && !implied(key, array.value(row)) => {
                     attributes.push(Attribute::new(*key, array.value(row)));
                 }
                 PromotedValues::Int(array) if array.is_valid(row) => {
@@ -241,7 +247,7 @@ impl<'a> Context<'a> {
     pub(super) fn recorded<R>(&self, row: usize, record: R) -> Result<Recorded<'a, R>, SelectError> {
         let refs = self.resource_entity_refs.text(row);
         let resource = Resource {
-            attributes: self.promoted.attributes(row, &self.resource_attributes)?,
+            attributes: self.promoted.attributes(row, &self.resource_attributes, |_, _| false)?,
             dropped_attributes_count: optional(self.resource_dropped, row).unwrap_or(0) as u32,
             entity_refs: match refs {
                 "" => Vec::new(),

@@ -198,7 +198,7 @@ impl SpanSink for SpanRows {
         self.kind.set(row, &span.kind.name());
         self.status_code.set(row, &span.status.code.name());
         self.status_message.set_unless_empty(row, &span.status.message);
-        set_attributes(row, &span.attributes, &mut self.promoted, &mut self.attributes);
+        set_attributes(row, &span.attributes, |_| false, &mut self.promoted, &mut self.attributes);
         self.dropped_attributes.set(row, i64::from(span.dropped_attributes_count));
         self.events.set(row, &span.events);
         self.dropped_events.set(row, i64::from(span.dropped_events_count));
@@ -337,7 +337,7 @@ pub fn read_spans(rows: &RecordBatch) -> Result<Vec<Recorded<'_, Span<'_>>>, Sel
                 kind: kind.named(row, SpanKind::from_name)?,
                 start_time_unix_nano: start as u64,
                 end_time_unix_nano: (start + duration.value(row)) as u64,
-                attributes: promoted.attributes(row, &attributes)?,
+                attributes: promoted.attributes(row, &attributes, |_, _| false)?,
                 dropped_attributes_count: dropped_attributes.value(row) as u32,
                 events: events
                     .elements(row)

@@ -1,5 +1,6 @@
 //! What goes in comes out: every field of every record, through rows and back.
 
+use arrow::array::{Array as _, AsArray as _};
 use proptest::prelude::*;
 use tripod_model::sink::{LogSink, MetricSink, Sink, SpanSink};
 use tripod_model::{
@@ -310,6 +311,51 @@ proptest! {
         prop_assert_eq!(rejections, Rejections::default());
         prop_assert_eq!(read_metrics(&batch.rows).unwrap(), expected(request));
     }
+}
+
+#[test]
+fn the_event_and_the_logger_of_a_log_record_have_their_columns_however_they_were_sent() {
+    // Attributes and event name as sent; event and logger as found.
+    type Case<'a> = (&'a [(&'a str, Value<'static>)], &'a str, Option<&'a str>, Option<&'a str>);
+    let cases: [Case<'_>; 7] = [
+        (&[], "job.done", Some("job.done"), Some("app::jobs")),
+        (&[], "", None, Some("app::jobs")),
+        (&[("event", "".into()), ("logger", "".into())], "", Some(""), Some("")),
+        (&[("event", "sent".into()), ("logger", "own".into())], "job.done", Some("sent"), Some("own")),
+        // The same said twice.
+        (
+            &[("event", "job.done".into()), ("logger", "app::jobs".into())],
+            "job.done",
+            Some("job.done"),
+            Some("app::jobs"),
+        ),
+        (&[("event", "job.done".into()), ("event", "other".into())], "job.done", Some("other"), Some("app::jobs")),
+        // Of another type it has no column, and nothing else may stand there in its place.
+        (&[("event", Value::Int(1)), ("logger", Value::Bool(true))], "job.done", None, None),
+    ];
+    let mut sink = LogRows::new(7);
+    sink.resource(&Resource::default());
+    sink.scope(&Scope { name: "app::jobs".into(), ..Scope::default() });
+    for (attributes, event_name, _, _) in &cases {
+        let attributes = attributes.iter().map(|(key, value)| Attribute::new(*key, value.clone())).collect();
+        sink.log(&LogRecord { attributes, event_name: (*event_name).into(), ..LogRecord::default() });
+    }
+    sink.scope(&Scope::default());
+    sink.log(&LogRecord::default());
+    let (batch, _) = sink.finish();
+    let text = |column: &str, row: usize| {
+        let array = batch.rows.column_by_name(column).unwrap().as_string_view();
+        array.is_valid(row).then(|| array.value(row).to_owned())
+    };
+    for (row, (sent, _, event, logger)) in cases.iter().enumerate() {
+        assert_eq!((text("event", row).as_deref(), text("logger", row).as_deref()), (*event, *logger), "row {row}");
+        let mut found = read_logs(&batch.rows).unwrap().swap_remove(row).record.attributes;
+        found.sort_by(|a, b| format!("{a:?}").cmp(&format!("{b:?}")));
+        let mut sent: Vec<_> = sent.iter().map(|(key, value)| Attribute::new(*key, value.clone())).collect();
+        sent.sort_by(|a, b| format!("{a:?}").cmp(&format!("{b:?}")));
+        assert_eq!(found, sent, "row {row}");
+    }
+    assert_eq!((text("event", cases.len()), text("logger", cases.len())), (None, None));
 }
 
 #[test]

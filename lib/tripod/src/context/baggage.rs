@@ -2,6 +2,8 @@
 
 use std::fmt::Write;
 
+use crate::redaction::Redactor;
+
 /// Members that are kept at most (W3C Baggage, section 3.3.2).
 pub(super) const MAX_MEMBERS: usize = 64;
 /// Bytes of the header that are kept at most.
@@ -80,10 +82,20 @@ impl Baggage {
         }
     }
 
-    /// The header's text with the members that may leave; `None` when there are none.
-    pub fn header(&self, allow: impl Fn(&str) -> bool) -> Option<String> {
+    /// The members that may leave the application, redacted.
+    pub(super) fn leaving(&self, allow: impl Fn(&str) -> bool, redactor: &Redactor) -> Self {
+        let redacted = |member: &Member| Member {
+            name: member.name.clone(),
+            value: redactor.named_text(&member.name, &member.value).into_owned(),
+            properties: redactor.text(&member.properties).into_owned(),
+        };
+        Self(self.0.iter().filter(|member| allow(&member.name)).map(redacted).collect())
+    }
+
+    /// The header's text; `None` when there are no members.
+    pub fn header(&self) -> Option<String> {
         let mut text = String::new();
-        for member in self.0.iter().filter(|member| allow(&member.name)) {
+        for member in &self.0 {
             let before = text.len();
             if before > 0 {
                 text.push(',');
@@ -168,9 +180,20 @@ mod tests {
         assert_eq!(baggage.get("user"), Some("alice b"));
         assert_eq!(baggage.get("region"), Some("eu"));
         assert_eq!(baggage.len(), 2);
-        assert_eq!(baggage.header(|_| true).unwrap(), "user=alice%20b,region=eu;ttl=5;x");
-        assert_eq!(baggage.header(|name| name == "region").unwrap(), "region=eu;ttl=5;x");
-        assert_eq!(baggage.header(|_| false), None);
+        assert_eq!(baggage.header().unwrap(), "user=alice%20b,region=eu;ttl=5;x");
+        let leaving = |allow: fn(&str) -> bool| baggage.leaving(allow, &Redactor::default()).header();
+        assert_eq!(leaving(|name| name == "region").unwrap(), "region=eu;ttl=5;x");
+        assert_eq!(leaving(|_| false), None);
+    }
+
+    #[test]
+    fn secrets_do_not_leave() {
+        let mut baggage = Baggage::default();
+        baggage.parse("api_key=hunter2,plan=free,contact=a@example.com;by=b@example.com");
+        let header = baggage.leaving(|_| true, &Redactor::default()).header().unwrap();
+        assert!(header.contains("plan=free"), "{header}");
+        assert!(!header.contains("hunter2") && !header.contains("example.com"), "{header}");
+        assert_eq!(header.split(',').count(), 3);
     }
 
     #[test]
@@ -178,7 +201,7 @@ mod tests {
         let mut baggage = Baggage::default();
         (0..200).for_each(|n| baggage.set(&format!("n{n}"), &"v".repeat(500)));
         assert_eq!(baggage.len(), MAX_MEMBERS);
-        assert!(baggage.header(|_| true).unwrap().len() <= MAX_BYTES);
+        assert!(baggage.header().unwrap().len() <= MAX_BYTES);
     }
 
     proptest! {
@@ -186,7 +209,7 @@ mod tests {
         fn any_value_survives_the_header(value in "\\PC{0,60}") {
             let mut baggage = Baggage::default();
             baggage.set("name", &value);
-            let header = baggage.header(|_| true).unwrap();
+            let header = baggage.header().unwrap();
             prop_assert!(header.is_ascii());
             let mut back = Baggage::default();
             back.parse(&header);
@@ -198,7 +221,7 @@ mod tests {
             let mut baggage = Baggage::default();
             baggage.parse(&header);
             let mut again = Baggage::default();
-            again.parse(&baggage.header(|_| true).unwrap_or_default());
+            again.parse(&baggage.header().unwrap_or_default());
             prop_assert!(again.len() <= baggage.len());
         }
     }

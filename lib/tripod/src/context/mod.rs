@@ -119,7 +119,7 @@ impl Context {
         self
     }
 
-    fn set(&mut self, name: Name, value: Value) {
+    pub(crate) fn set(&mut self, name: Name, value: Value) {
         let fields = &mut self.bound_mut().fields;
         if let Some(field) = fields.iter_mut().find(|(bound, _)| *bound == name) {
             field.1 = value;

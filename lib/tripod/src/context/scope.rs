@@ -58,13 +58,20 @@ fn current_parent() -> Option<Parent> {
     parent_over(current_tracing_id()).or_else(crate::layer::current_parent)
 }
 
-/// Binds a field in the running task: every later line of the task has it.
+/// Binds a field in the running task: every later line and span of the task has it, and the current span has it too, if it
+/// began within the context.
 pub fn bind(name: impl Into<Name>, value: impl Into<Value>) {
     let (name, value) = (name.into(), value.into());
-    let _ = CURRENT.try_with(|slot| slot.borrow_mut().context.set(name, value));
+    let _ = CURRENT.try_with(|slot| slot.borrow_mut().context.set(name.clone(), value.clone()));
+    crate::layer::bind_current(|current| !is_over(current), name, value);
 }
 
-/// Removes a field from the running task.
+/// Whether the context was entered within this span, and has a parent that counts instead.
+fn is_over(span: u64) -> bool {
+    CURRENT.try_with(|slot| slot.borrow().over == Some(span)).unwrap_or(true)
+}
+
+/// Removes a field from the running task. Spans that have it keep it.
 pub fn unbind(name: &str) {
     let _ = CURRENT.try_with(|slot| slot.borrow_mut().context.remove(name));
 }

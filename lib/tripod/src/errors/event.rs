@@ -23,7 +23,7 @@ fn level(level: Level) -> SentryLevel {
     }
 }
 
-fn json(value: &Value) -> Json {
+pub(super) fn json(value: &Value) -> Json {
     match value {
         Value::Null => Json::Null,
         Value::Bool(value) => Json::Bool(*value),
@@ -38,7 +38,7 @@ fn json(value: &Value) -> Json {
     }
 }
 
-fn tag(value: &Value) -> Option<String> {
+pub(super) fn tag(value: &Value) -> Option<String> {
     let text = match value {
         Value::Text(text) => text.chars().take(MAX_TAG).map(|c| if c == '\n' { ' ' } else { c }).collect(),
         Value::Bool(value) => value.to_string(),

@@ -6,6 +6,9 @@
 //! included, and travel on the network thread as everything else does: the transports of the `sentry` crate, with their own
 //! threads and unbounded memory for large events, are not compiled.
 //!
+//! With a traces sample rate above 0, the local root of a trace (a request, a job with a trace of its own) becomes a
+//! transaction when it ends, with the spans that ended below it before.
+//!
 //! Personal data stays at home by default: of the user only the id is sent.
 
 #[cfg(feature = "sentry")]
@@ -18,6 +21,8 @@ mod scrub;
 mod settings;
 #[cfg(feature = "sentry")]
 mod sink;
+#[cfg(feature = "sentry")]
+mod transactions;
 #[cfg(feature = "sentry")]
 mod transport;
 

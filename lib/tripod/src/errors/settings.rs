@@ -65,7 +65,7 @@ impl fmt::Display for InvalidSentrySettings {
 impl std::error::Error for InvalidSentrySettings {}
 
 impl SentrySettings {
-    /// Everything that fails is sent, nothing personal with it; no performance data. Status codes 500 to 599 count as
+    /// Everything that fails is sent, nothing personal with it; no transactions. Status codes 500 to 599 count as
     /// failed.
     ///
     /// # Errors
@@ -120,7 +120,8 @@ impl SentrySettings {
         Ok(self)
     }
 
-    /// The share of transactions that is sent, from 0 to 1, of those that are begun with `sentry::start_transaction`.
+    /// The share of transactions that is sent, from 0 to 1, of those that spans become and of those that are begun with
+    /// `sentry::start_transaction`. Of spans it is a share of the traces that the sampler has chosen.
     ///
     /// # Errors
     /// When it is no such number.

@@ -13,6 +13,7 @@ use crate::sinks::Sink;
 
 use super::breadcrumbs::{Breadcrumbs, owner};
 use super::settings::SentrySettings;
+use super::transactions::SentrySpans;
 use super::transport::{Given, NetworkTransport};
 use super::{event, scrub};
 
@@ -53,6 +54,12 @@ impl SentrySink {
     /// The client, for hubs of the `sentry` crate.
     pub fn client(&self) -> Arc<Client> {
         self.client.clone()
+    }
+
+    /// What makes transactions from spans, when the settings want any.
+    pub(crate) fn spans(&self, accounts: &Accounts) -> Option<SentrySpans> {
+        let wanted = self.settings.traces_sample_rate > 0.0;
+        wanted.then(|| SentrySpans::new(self.transport.clone(), self.settings.clone(), accounts))
     }
 
     /// Whether the line reports an answer with a status code that counts as failed.

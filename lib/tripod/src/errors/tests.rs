@@ -238,3 +238,83 @@ fn the_environment_and_the_builder_decide_what_is_sent() {
     let error = crate::builder("api").variables(variables).build().unwrap_err().to_string();
     assert!(error.contains("SENTRY_SAMPLE_RATE") && error.contains("SENTRY_FAILED_STATUS_CODES"), "{error}");
 }
+
+/// A service whose spans and lines go to this server alone.
+fn service(server: &StandIn, rate: &str) -> crate::Tripod {
+    let dsn = format!("http://public@{}/42", server.address);
+    let pairs = [
+        ("SENTRY_DSN", dsn.as_str()),
+        ("SENTRY_TRACES_SAMPLE_RATE", rate),
+        ("SERVICE_VERSION", "1.2.3"),
+        ("ENVIRONMENT", "staging"),
+        ("LOG_STDOUT", "false"),
+    ];
+    crate::builder("api").variables(crate::settings::Variables::from_pairs(pairs)).build().unwrap()
+}
+
+#[test]
+fn a_request_becomes_a_transaction_with_the_spans_below_it() {
+    let server = StandIn::start(&[]);
+    let tripod = service(&server, "1");
+    tracing::dispatcher::with_default(tripod.dispatch(), || {
+        let _context = context().enter();
+        let request = tracing::info_span!(
+            "request",
+            otel.name = "GET /jobs/{id}",
+            otel.kind = "server",
+            http.request.method = "GET",
+            http.response.status_code = 404,
+            token = "canary-secret",
+        )
+        .entered();
+        tracing::info_span!("select", db.system.name = "postgresql", password = "canary-secret").in_scope(|| {
+            tracing::info_span!("inner").in_scope(|| ());
+        });
+        // Another one below the same request, which is a local root too: it came from outside in between.
+        let remote = crate::context::current_span().unwrap();
+        Context::new().with_remote_parent(remote).run(|| tracing::info_span!("called back").in_scope(|| ()));
+        drop(request);
+    });
+    let down = tripod.shutdown(Duration::from_secs(60));
+    assert!(down.complete);
+    for books in &down.balances {
+        assert_eq!(books.emitted, books.delivered + books.dropped_total(), "{books:?}");
+    }
+    let transactions = [server.next(), server.next()].map(|request| {
+        let body = String::from_utf8_lossy(&request.body).into_owned();
+        assert!(!body.contains("canary-secret"), "{body}");
+        let envelope = Envelope::from_slice(&request.body).unwrap();
+        let item = envelope.items().next().cloned().unwrap();
+        let sentry::protocol::EnvelopeItem::Transaction(transaction) = item else { panic!("{item:?}") };
+        transaction
+    });
+    let [back, request] = transactions;
+    assert_eq!((back.name.as_deref(), back.spans.len()), (Some("called back"), 0));
+    assert_eq!(request.name.as_deref(), Some("GET /jobs/{id}"));
+    assert_eq!((request.release.as_deref(), request.environment.as_deref()), (Some("1.2.3"), Some("staging")));
+    assert_eq!(request.user.unwrap().id.as_deref(), Some("u-7"));
+    assert_eq!((&*request.tags["request_id"], &*request.tags["job_id"]), ("r-1", "j-1"));
+    assert!(request.timestamp.unwrap() >= request.start_timestamp);
+    let SentryContext::Trace(trace) = &request.contexts["trace"] else { panic!("{:?}", request.contexts) };
+    assert_eq!(
+        (trace.op.as_deref(), trace.status),
+        (Some("http.server"), Some(sentry::protocol::SpanStatus::NotFound))
+    );
+    assert_eq!((&trace.data["http.request.method"], &trace.data["token"]), (&"GET".into(), &"[REDACTED]".into()));
+    assert_eq!(trace.parent_span_id, None);
+    let spans: Vec<_> = request.spans.iter().map(|span| span.description.as_deref().unwrap()).collect();
+    assert_eq!(spans, ["inner", "select"]);
+    let (inner, select) = (&request.spans[0], &request.spans[1]);
+    assert_eq!((select.parent_span_id, inner.parent_span_id), (Some(trace.span_id), Some(select.span_id)));
+    assert_eq!((select.op.as_deref(), select.trace_id), (Some("db"), trace.trace_id));
+    assert_eq!(select.data["password"], "[REDACTED]");
+}
+
+#[test]
+fn at_a_rate_of_zero_spans_become_no_transactions() {
+    let server = StandIn::start(&[]);
+    let tripod = service(&server, "0");
+    tracing::dispatcher::with_default(tripod.dispatch(), || tracing::info_span!("request").in_scope(|| ()));
+    assert!(tripod.shutdown(Duration::from_secs(60)).complete);
+    assert!(server.is_quiet());
+}

@@ -70,10 +70,11 @@ impl NetworkTransport {
     }
 }
 
-impl sentry::Transport for NetworkTransport {
-    fn send_envelope(&self, envelope: Envelope) {
+impl NetworkTransport {
+    /// Sends what has passed the redactor already.
+    pub(super) fn send_redacted(&self, envelope: Envelope) {
         let mut bytes = Vec::new();
-        if self.redacted(envelope).to_writer(&mut bytes).is_err() {
+        if envelope.to_writer(&mut bytes).is_err() {
             self.account.emit(1);
             return self.account.drop(Reason::Encoding, 1);
         }
@@ -84,6 +85,12 @@ impl sentry::Transport for NetworkTransport {
         let length = bytes.len();
         // What does not fit is counted by the queue.
         let _ = self.queue.try_send(Bytes::from(bytes), length);
+    }
+}
+
+impl sentry::Transport for NetworkTransport {
+    fn send_envelope(&self, envelope: Envelope) {
+        self.send_redacted(self.redacted(envelope));
     }
 
     fn flush(&self, timeout: Duration) -> bool {

@@ -51,8 +51,13 @@ impl Price {
 #[derive(Clone, Debug)]
 pub struct PriceTable(Arc<Vec<(String, Price)>>);
 
-/// List prices of the providers' own APIs as they were known in 2025. They change: a service that bills by them brings its
-/// own table.
+/// List prices of the providers' own APIs, standard tier, short contexts, text, as of [`PriceTable::AS_OF`]:
+///
+/// - `gpt-*`, `o*`, `text-embedding-*`: <https://openai.com/api/pricing/>
+/// - `claude-*`, writing to the cache for five minutes: <https://docs.claude.com/en/docs/about-claude/pricing>
+/// - `gemini-*`, up to 200,000 tokens: <https://ai.google.dev/gemini-api/docs/pricing>
+///
+/// They change: a service that bills by them brings its own table.
 const KNOWN: &[(&str, Price)] = &[
     ("gpt-4o", Price::new(2.5, 10.0).cache_read(1.25)),
     ("gpt-4o-mini", Price::new(0.15, 0.6).cache_read(0.075)),
@@ -76,13 +81,16 @@ const KNOWN: &[(&str, Price)] = &[
 ];
 
 impl Default for PriceTable {
-    /// List prices of well-known models.
+    /// List prices of well-known models, as of [`PriceTable::AS_OF`].
     fn default() -> Self {
         KNOWN.iter().map(|(model, price)| (*model, *price)).collect()
     }
 }
 
 impl PriceTable {
+    /// When the prices that come along were those of their providers: year and month.
+    pub const AS_OF: &str = "2025-11";
+
     /// No prices: no cost is recorded.
     pub fn empty() -> Self {
         Self(Arc::default())

@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::time::{Duration, Instant};
 
 use parking_lot::RwLock;
+use tokio::runtime::Handle;
 use tokio::sync::Mutex;
 use tokio::time::timeout;
 
@@ -41,6 +42,8 @@ struct Inner {
     checks: RwLock<Vec<Arc<Slot>>>,
     gauges: RwLock<Option<Family<Gauge, 1>>>,
     draining: AtomicBool,
+    /// Where checks run: what they use, such as a pool's connections, belongs to the application's runtime.
+    runtime: Option<Handle>,
 }
 
 /// A check and its last result. The lock is held while the check runs: who comes meanwhile waits for that run.
@@ -55,7 +58,8 @@ struct Slot {
 const GRACE: Duration = Duration::from_millis(250);
 
 impl Health {
-    /// No checks yet: healthy.
+    /// No checks yet: healthy. Checks run on the tokio runtime on which this is called, if on one, whoever asks for a
+    /// report.
     pub fn new(service: Service) -> Self {
         Self(Arc::new(Inner {
             service,
@@ -63,6 +67,7 @@ impl Health {
             checks: RwLock::default(),
             gauges: RwLock::default(),
             draining: AtomicBool::new(false),
+            runtime: Handle::try_current().ok(),
         }))
     }
 
@@ -127,7 +132,11 @@ impl Health {
             .iter()
             .map(|slot| {
                 let (slot, gauges) = (slot.clone(), self.0.gauges.read().clone());
-                tokio::spawn(async move { slot.result(gauges.as_ref()).await })
+                let check = async move { slot.result(gauges.as_ref()).await };
+                match &self.0.runtime {
+                    Some(runtime) => runtime.spawn(check),
+                    None => tokio::spawn(check),
+                }
             })
             .collect();
         let started = Instant::now();

@@ -1,6 +1,6 @@
 //! One request from its head to the end of its response's body, however it ends.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
 use tracing::Span;
@@ -15,6 +15,9 @@ const UNMATCHED: &str = "unmatched";
 
 /// The status under which requests are counted whose client went away, as nginx logs them.
 const CLIENT_GONE: u16 = 499;
+
+/// A route that is matched after the exchange began.
+pub(super) type LateRoute = Arc<OnceLock<Name>>;
 
 /// How an exchange ended.
 #[derive(Debug, PartialEq, Eq)]
@@ -38,6 +41,8 @@ pub(super) struct Exchange {
     pub(super) method: &'static str,
     pub(super) path: String,
     pub(super) route: Option<Name>,
+    /// Where a layer further inside leaves the route, when there was none yet.
+    pub(super) late_route: Option<LateRoute>,
     pub(super) started: Instant,
     pub(super) status: Option<u16>,
     pub(super) body_bytes: u64,
@@ -54,6 +59,14 @@ impl Exchange {
         if let Some(status) = self.status {
             self.record(status, self.started.elapsed());
         }
+    }
+
+    /// Takes over the route if it was matched meanwhile: for the span's name too.
+    pub(super) fn settle_route(&mut self) {
+        let Some(route) = self.late_route.take().and_then(|late| late.get().cloned()) else { return };
+        self.span.record("http.route", &*route);
+        self.span.record("otel.name", format!("{} {route}", self.method));
+        self.route = Some(route);
     }
 
     pub(super) fn end(mut self, end: End) {
@@ -73,6 +86,7 @@ impl Exchange {
         if std::mem::replace(&mut self.ended, true) {
             return;
         }
+        self.settle_route();
         let took = self.started.elapsed();
         let status = match (end, self.status) {
             (_, Some(status)) => status,

@@ -20,18 +20,20 @@ use tracing::instrument::Instrumented;
 use tracing::{Instrument, Span};
 
 use super::body::ObservedBody;
-use super::exchange::{End, Exchange, Unwinding};
+use super::exchange::{End, Exchange, LateRoute, Unwinding};
 use super::ids::{self, RequestIds};
 use super::method;
 use super::metrics::{HttpMetrics, Instruments};
 use crate::context::{self, Context, Scope, SpanContext, propagation};
 use crate::field::Name;
+use crate::layer::with_live;
 use crate::metrics::{MetricError, Registry};
 
 /// Makes a service's requests visible. One is enough, and where it stands among other layers does not matter: a second one
 /// further inside steps aside.
 ///
-/// The matched route is known to layers that are added by `Router::layer`; wrapped around a whole router from outside, all
+/// The matched route is known to layers that are added by `Router::layer`. One that is wrapped around a whole router from
+/// outside cannot see it: add the layer by `Router::layer` as well, and the one inside tells the one outside. Without that,
 /// requests count as `unmatched`.
 #[derive(Clone, Debug)]
 pub struct HttpLayer(Arc<Shared>);
@@ -119,9 +121,9 @@ pub struct HttpService<S> {
     shared: Arc<Shared>,
 }
 
-/// Marks a request that a layer further outside already follows.
-#[derive(Clone, Copy)]
-struct Followed;
+/// Marks a request that a layer further outside already follows. That one learns the route from here, if it did not see it.
+#[derive(Clone)]
+struct Followed(Option<LateRoute>);
 
 impl<S, A, B> Service<Request<A>> for HttpService<S>
 where
@@ -138,10 +140,15 @@ where
     }
 
     fn call(&mut self, mut request: Request<A>) -> Self::Future {
-        if request.extensions_mut().insert(Followed).is_some() {
+        if let Some(Followed(late)) = request.extensions().get() {
+            if let (Some(late), Some(route)) = (late, route(&request)) {
+                // The outermost router's is the whole one.
+                let _ = late.set(route);
+            }
             return ResponseFuture { state: State::Passed { future: self.inner.call(request) } };
         }
         let exchange = self.shared.begin(&request);
+        request.extensions_mut().insert(Followed(exchange.late_route.clone()));
         let head_only = request.method() == Method::HEAD;
         let (context, span) = (exchange.context.clone(), exchange.span.clone());
         // The inner service may do its work here already, and panic: the exchange is then dropped, which ends it.
@@ -162,7 +169,7 @@ impl Shared {
         let method = method::known(request.method());
         let uri = request.extensions().get::<OriginalUri>().map_or(request.uri(), |original| &original.0);
         let path = uri.path().to_owned();
-        let route = request.extensions().get::<MatchedPath>().map(|route| Name::from(route.as_str().to_owned()));
+        let route = route(request);
         let ids = RequestIds::of(headers, self.trust_ids);
         let mut context = propagation::current().extract(headers);
         for (name, value) in context::bound().fields() {
@@ -177,6 +184,7 @@ impl Shared {
             method,
             quiet: self.quiet.contains(&path),
             path,
+            late_route: route.is_none().then(LateRoute::default),
             route,
             started: Instant::now(),
             status: None,
@@ -186,6 +194,11 @@ impl Shared {
             ended: false,
         }
     }
+}
+
+/// The route that an axum router has matched by now.
+fn route<A>(request: &Request<A>) -> Option<Name> {
+    request.extensions().get::<MatchedPath>().map(|route| Name::from(route.as_str().to_owned()))
 }
 
 /// The span of a request, by the semantic conventions for HTTP servers
@@ -255,8 +268,10 @@ impl Follow {
                 set_header(&mut response, ids::TRACE_ID, &span.trace_id.digits());
             }
         }
-        // What the handler has bound belongs to the request: its log line has it too.
+        // What the handler has bound belongs to the request: its span and log line have it too.
         exchange.context = context.clone();
+        with_live(&exchange.span, |live, _| live.rebind(context));
+        exchange.settle_route();
         let status = response.status();
         exchange.status = Some(status.as_u16());
         exchange.span.record("http.response.status_code", status.as_u16());

@@ -178,7 +178,7 @@ impl Job {
         }
         self.span = match handle.observer.0.trace {
             JobTrace::Child => handle.context.clone().run(|| span!()),
-            JobTrace::Linked => span!(parent: None,),
+            JobTrace::Linked => handle.context.clone().run(|| span!(parent: None,)),
         };
         if let (JobTrace::Linked, Some(origin)) = (handle.observer.0.trace, &self.origin) {
             self.span.add_link(origin.clone(), Vec::new());

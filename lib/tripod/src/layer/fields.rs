@@ -158,7 +158,12 @@ impl Visit for EventVisitor {
 }
 
 /// A log event with the context of the running task.
-pub(super) fn log_event(event: &Event<'_>, level: Level, span: Option<SpanContext>) -> LogEvent {
+pub(super) fn log_event(
+    event: &Event<'_>,
+    level: Level,
+    span: Option<SpanContext>,
+    function: Option<&'static str>,
+) -> LogEvent {
     let metadata = event.metadata();
     let count = metadata.fields().len();
     let mut visitor = EventVisitor { message: Name::Borrowed(""), fields: Fields::with_capacity(count), error: None };
@@ -172,6 +177,8 @@ pub(super) fn log_event(event: &Event<'_>, level: Level, span: Option<SpanContex
         context: context::bound(),
         span,
         error: visitor.error,
+        module: metadata.module_path(),
+        function,
         file: metadata.file(),
         line: metadata.line(),
     }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use tracing::span::Attributes;
 
 use super::fields::SpanVisitor;
-use crate::context::{Parent, SpanContext, SpanId, TraceFlags, TraceId};
+use crate::context::{self, Context, Parent, SpanContext, SpanId, TraceFlags, TraceId};
 use crate::field::{Fields, Name, Value};
 use crate::logs::timestamp;
 use crate::traces::sampler::{Action, Beginning};
@@ -65,6 +65,7 @@ pub(super) fn begin(spans: Option<&SpanPipeline>, attributes: &Attributes<'_>, p
         return unrecorded(context);
     }
     data.context = context.clone();
+    data.bound = context::bound();
     data.start = timestamp::now();
     Live { context, data: Some(data), tail, is_local_root }
 }
@@ -148,6 +149,20 @@ impl Live {
             && status != Status::Unset
         {
             data.status = status;
+        }
+    }
+
+    /// Binds one more field.
+    pub(crate) fn bind(&mut self, name: Name, value: Value) {
+        if let Some(data) = self.data_mut() {
+            data.bound.set(name, value);
+        }
+    }
+
+    /// Takes over all that its task has bound by now.
+    pub(crate) fn rebind(&mut self, bound: &Context) {
+        if let Some(data) = self.data_mut() {
+            data.bound = bound.clone();
         }
     }
 

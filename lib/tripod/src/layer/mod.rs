@@ -14,6 +14,7 @@ use tracing_subscriber::layer::Context;
 use tracing_subscriber::registry::LookupSpan;
 
 use crate::context::{self, Parent};
+use crate::field::{Name, Value};
 use crate::logs::{Level, Levels, LogEvent, Pipeline};
 use crate::redaction::Redactor;
 use crate::traces::{SpanEvent, SpanPipeline};
@@ -120,6 +121,17 @@ impl TripodLayer {
         }
     }
 
+    /// As [`TripodLayer::emit`]; the event is one of the current span too, if it belongs to that.
+    pub(crate) fn emit_in_span(&self, event: LogEvent) {
+        let Some(logs) = self.0.logs.as_ref().filter(|logs| logs.wants(event.level)) else { return };
+        let Some(event) = logs.emit(event).filter(|_| self.0.events_on_spans) else { return };
+        with_live(&tracing::Span::current(), |live, spans| {
+            if event.span.as_ref() == Some(live.context()) {
+                live.add_event(&spans.limits, span_event(event));
+            }
+        });
+    }
+
     fn wants(&self, metadata: &Metadata<'_>) -> bool {
         // More verbose levels are greater.
         (metadata.is_span() && *metadata.level() <= self.0.span_level && self.0.spans.is_some())
@@ -190,7 +202,8 @@ impl TripodLayer {
             (None, Some((span, _))) => Some(span),
             (None, None) => id.as_ref().and_then(|id| open.nearest(id, |live| live.context().clone())),
         };
-        let mut event = fields::log_event(event, level, span);
+        let function = id.as_ref().and_then(|id| function_of(open.metadata(id)?, metadata));
+        let mut event = fields::log_event(event, level, span, function);
         let event = match logs {
             Some(logs) => match logs.emit(event) {
                 Some(event) => event,
@@ -224,6 +237,9 @@ trait OpenSpans {
 
     /// Looks at a span, or at the nearest above it, that has ids.
     fn nearest<R>(&self, id: &Id, look: impl FnOnce(&Live) -> R) -> Option<R>;
+
+    /// What is known of a span's place in the code.
+    fn metadata(&self, id: &Id) -> Option<&'static Metadata<'static>>;
 }
 
 impl<S: Subscriber + for<'a> LookupSpan<'a>> OpenSpans for Context<'_, S> {
@@ -238,6 +254,10 @@ impl<S: Subscriber + for<'a> LookupSpan<'a>> OpenSpans for Context<'_, S> {
     fn nearest<R>(&self, id: &Id, look: impl FnOnce(&Live) -> R) -> Option<R> {
         let span = self.span_scope(id)?.find(|span| span.extensions().get::<Live>().is_some())?;
         span.extensions().get::<Live>().map(look)
+    }
+
+    fn metadata(&self, id: &Id) -> Option<&'static Metadata<'static>> {
+        Context::metadata(self, id)
     }
 }
 
@@ -310,6 +330,16 @@ fn span_event(event: LogEvent) -> SpanEvent {
     SpanEvent { time: event.time, name, attributes, dropped_attributes: 0 }
 }
 
+/// The function that logs: that of the innermost span, if it is one of `#[traced]` in the same module. `tracing` knows no
+/// functions otherwise.
+fn function_of(span: &'static Metadata<'static>, event: &Metadata<'_>) -> Option<&'static str> {
+    let is_here = span.module_path() == event.module_path();
+    is_here.then(|| span.fields().iter().find_map(|field| field.name().strip_prefix(FUNCTION))).flatten()
+}
+
+/// What `#[traced]` puts before the function's name to name a field of the span, which never has a value.
+const FUNCTION: &str = "fn:";
+
 /// The layer behind a dispatch, wherever it stands.
 pub(crate) fn layer_of(dispatch: &Dispatch) -> Option<&TripodLayer> {
     let own = dispatch.downcast_ref::<TripodSubscriber>().map(TripodSubscriber::layer);
@@ -335,6 +365,27 @@ pub(crate) fn current_parent() -> Option<Parent> {
         let span = registry.span(current.id()?)?;
         span.scope().find_map(|span| Some(span.extensions().get::<Live>()?.as_parent()))
     })
+}
+
+/// Binds a field to the innermost `tracing` span, if that is one that is meant.
+pub(crate) fn bind_current(is_meant: impl Fn(u64) -> bool, name: Name, value: Value) {
+    let mut field = Some((name, value));
+    tracing::dispatcher::get_default(|dispatch| {
+        let mut bind = |live: &mut Live| {
+            if let Some((name, value)) = field.take() {
+                live.bind(name, value);
+            }
+        };
+        if let Some(subscriber) = dispatch.downcast_ref::<TripodSubscriber>() {
+            let id = subscriber.current_id().filter(|id| is_meant(id.into_u64()))?;
+            return subscriber.look(&id, bind);
+        }
+        let registry = dispatch.downcast_ref::<Registry>()?;
+        let current = dispatch.current_span();
+        let id = current.id().filter(|id| is_meant(id.into_u64()))?;
+        let span = registry.span(id)?;
+        span.extensions_mut().get_mut::<Live>().map(&mut bind)
+    });
 }
 
 /// Looks at the live part of a span. `None` when the span is disabled or no Tripod layer sees it. Nothing of the

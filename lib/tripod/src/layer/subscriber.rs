@@ -80,6 +80,10 @@ impl OpenSpans for TripodSubscriber {
     fn nearest<R>(&self, id: &Id, look: impl FnOnce(&Live) -> R) -> Option<R> {
         self.spans.nearest(id, look)
     }
+
+    fn metadata(&self, id: &Id) -> Option<&'static Metadata<'static>> {
+        self.spans.metadata(id)
+    }
 }
 
 impl Subscriber for TripodSubscriber {

@@ -254,6 +254,60 @@ fn a_span_ends_once_when_told_to_and_what_comes_below_it_stays_its_child() {
     assert_eq!(capture.log("line").span.unwrap(), capture.span("late").context);
 }
 
+#[test]
+fn spans_have_the_ids_and_fields_that_are_bound_when_they_begin_and_while_they_are_current() {
+    let capture = Capture::new();
+    capture.run(|| {
+        let _context = Task::new().with("request_id", "r1").with("session_token", "hunter2").enter();
+        let request = info_span!("request", request_id = "its own").entered();
+        context::bind("user_id", "u1");
+        info_span!("inner").in_scope(|| context::bind("job_id", 7));
+        context::unbind("user_id");
+        info_span!("last").in_scope(|| ());
+        drop(request);
+    });
+    let value = |span: &str, name: &str| capture.span(span).get(name).cloned();
+    assert_eq!(value("request", "request_id"), Some("its own".into()));
+    assert_eq!((value("request", "user_id"), value("request", "job_id")), (Some("u1".into()), None));
+    assert_eq!((value("inner", "request_id"), value("inner", "job_id")), (Some("r1".into()), Some(7.into())));
+    assert_eq!((value("last", "user_id"), value("last", "job_id")), (None, Some(7.into())));
+    assert_eq!(value("last", "session_token"), Some("[REDACTED]".into()));
+    let inner = capture.span("inner");
+    let names: Vec<_> = inner.all_attributes().map(|(name, _)| &**name).collect();
+    assert_eq!(names, ["session_token", "request_id", "user_id", "job_id"]);
+}
+
+#[test]
+fn a_span_outside_of_a_context_does_not_get_what_is_bound_in_it() {
+    let capture = Capture::new();
+    capture.run(|| {
+        let carried = Task::new().with("request_id", "r1").with_remote_parent(remote(1));
+        info_span!("outside").in_scope(|| {
+            carried.run(|| {
+                context::bind("job_id", "j1");
+                info_span!("inside").in_scope(|| ());
+            });
+        });
+    });
+    assert_eq!(capture.span("outside").get("job_id"), None);
+    assert_eq!(capture.span("inside").get("job_id"), Some(&"j1".into()));
+}
+
+#[test]
+fn what_is_bound_counts_within_the_limits_of_a_span() {
+    let limits = SpanLimits { attributes: 2, value_length: 3, ..SpanLimits::default() };
+    let (spans, logs) = pipelines(|spans| spans.with_limits(limits));
+    let capture = Capture::with(spans, logs);
+    capture.run(|| {
+        let context = Task::new().with("a", "first").with("b", "second").with("own", "hidden");
+        context.run(|| info_span!("full", own = 1).in_scope(|| ()));
+    });
+    let span = capture.span("full");
+    let all: Vec<_> = span.all_attributes().cloned().collect();
+    assert_eq!(all, [("own".into(), 1i64.into()), ("a".into(), "fir".into())]);
+    assert_eq!(span.dropped_attributes, 1);
+}
+
 /// Notes the names of spans that close: needs a registry.
 struct Closed(Arc<parking_lot::Mutex<Vec<&'static str>>>);
 

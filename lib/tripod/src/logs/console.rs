@@ -83,6 +83,10 @@ impl Format for ConsoleFormat {
         self.paint(level_style(event.level), &padded, out);
         out.extend_from_slice(b" | ");
         self.paint(CYAN, event.logger.as_bytes(), out);
+        if let Some(function) = event.function {
+            out.push(b':');
+            self.paint(CYAN, function.as_bytes(), out);
+        }
         if let Some(line) = event.line {
             out.push(b':');
             self.paint(CYAN, itoa::Buffer::new().format(line).as_bytes(), out);

@@ -26,6 +26,10 @@ pub struct LogEvent {
     pub span: Option<SpanContext>,
     /// The error that it reports.
     pub error: Option<Box<ErrorReport>>,
+    /// The module that logged it.
+    pub module: Option<&'static str>,
+    /// The function that logged it, where it is known: within `#[tripod::traced]`.
+    pub function: Option<&'static str>,
     /// The source file.
     pub file: Option<&'static str>,
     /// The line in the source file.
@@ -44,6 +48,8 @@ impl LogEvent {
             context: Context::default(),
             span: None,
             error: None,
+            module: None,
+            function: None,
             file: None,
             line: None,
         }

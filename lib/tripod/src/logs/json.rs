@@ -107,7 +107,7 @@ impl JsonFormat {
         self
     }
 
-    /// Adds the place in the source: `file` and `line`.
+    /// Adds the place in the source: `module`, `function` (within `#[tripod::traced]`), `file` and `line`.
     pub fn with_source(mut self) -> Self {
         self.source = true;
         self
@@ -128,7 +128,7 @@ impl JsonFormat {
         match name {
             "error" | "error_type" | "error_causes" | "error_backtrace" if event.error.is_some() => true,
             "trace_id" | "span_id" if event.span.is_some() => true,
-            "file" | "line" if self.source => true,
+            "module" | "function" | "file" | "line" if self.source => true,
             "event" | "timestamp" | "level" | "logger" if self.plain => true,
             _ if self.plain => false,
             _ => {
@@ -193,9 +193,16 @@ impl Format for JsonFormat {
             out.push(b'"');
         }
         if self.source {
-            if let Some(file) = event.file {
-                out.extend_from_slice(b",\"file\":");
-                string(file, out);
+            let places = [
+                (&b",\"module\":"[..], event.module),
+                (b",\"function\":", event.function),
+                (b",\"file\":", event.file),
+            ];
+            for (key, place) in places {
+                if let Some(place) = place {
+                    out.extend_from_slice(key);
+                    string(place, out);
+                }
             }
             if let Some(line) = event.line {
                 out.extend_from_slice(b",\"line\":");
@@ -286,6 +293,14 @@ pub(crate) fn value(content: &Value, out: &mut Vec<u8>, depth: usize) {
             }
             out.push(b'}');
         }
+    }
+}
+
+/// Bytes as lower-case hexadecimal digits.
+pub(crate) fn hex(bytes: &[u8], out: &mut Vec<u8>) {
+    for byte in bytes {
+        out.push(HEX[usize::from(byte >> 4)]);
+        out.push(HEX[usize::from(byte & 15)]);
     }
 }
 

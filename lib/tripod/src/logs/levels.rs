@@ -147,6 +147,12 @@ impl Levels {
         *self.0.write() = rules;
         // Every place in the code remembers whether it is wanted; let them ask again.
         tracing::callsite::rebuild_interest_cache();
+        super::bridge::levels_changed(self);
+    }
+
+    /// Whether these are the same levels: those that a change of the one changes too.
+    pub(super) fn is(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.0, &other.0)
     }
 
     /// Reads rules such as `info,app::db=debug` and puts them in force.

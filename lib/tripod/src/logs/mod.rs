@@ -1,5 +1,6 @@
 //! Log lines: what they are, which are wanted, what may change or drop them, and how they are written.
 
+mod bridge;
 mod console;
 mod error_report;
 mod event;
@@ -12,6 +13,7 @@ mod pipeline;
 mod processor;
 pub(crate) mod timestamp;
 
+pub(crate) use bridge::bridge;
 pub use console::ConsoleFormat;
 pub use error_report::ErrorReport;
 pub use event::LogEvent;

@@ -5,6 +5,7 @@ use std::collections::HashMap;
 use super::name;
 use super::snapshot::{FamilySnapshot, Kind, Labels, Series, SeriesValue, Snapshot};
 use crate::field::Name;
+use crate::redaction::Redactor;
 
 /// Gives metrics at the moment of a collection. Runs on the thread that collects: it must not block.
 pub trait Collector: Send + Sync + 'static {
@@ -26,11 +27,12 @@ pub struct Collection {
     claims: HashMap<String, String>,
     conflicts: u64,
     created: u64,
+    redactor: Redactor,
 }
 
 impl Collection {
-    pub(super) fn new() -> Self {
-        Self::default()
+    pub(super) fn new(redactor: Redactor) -> Self {
+        Self { redactor, ..Self::default() }
     }
 
     /// Since when the counters that follow count: nanoseconds since the Unix epoch. The moment of the collection unless
@@ -74,9 +76,13 @@ impl Collection {
         labels: impl IntoIterator<Item = (Name, String)>,
         value: SeriesValue,
     ) {
-        let labels: Labels = labels.into_iter().map(|(name, value)| (name, value.into_boxed_str())).collect();
+        let redacted = |(name, value): (Name, String)| {
+            let value = self.redactor.named_text(&name, &value).into();
+            (name, value)
+        };
+        let labels: Labels = labels.into_iter().map(redacted).collect();
         let unit = name::unit_of(&name);
-        let series = vec![Series { labels, created: self.created, overflow: false, value }];
+        let series = vec![Series { labels, created: self.created, overflow: false, value, exemplar: None }];
         self.push(FamilySnapshot { name, help, unit, kind, series });
     }
 
@@ -130,6 +136,6 @@ impl Collection {
                 series.created = time;
             }
         }
-        Snapshot { time, families }
+        Snapshot { time, families, created_lines: false }
     }
 }

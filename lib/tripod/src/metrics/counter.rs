@@ -4,9 +4,14 @@ use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
+use super::exemplar::{Exemplar, ExemplarSlot, Exemplars};
 use super::family::{Instrument, InstrumentOptions};
 use super::snapshot::{Kind, SeriesValue};
 use super::stripe::{self, STRIPES};
+
+/// Up to this count, each addition may bring an exemplar; then one in [`ASKED_EVERY`].
+const ASKED_FIRST: u64 = 64;
+const ASKED_EVERY: u64 = 64;
 
 /// A bound counter. Cloning is cheap and shares the series.
 ///
@@ -23,6 +28,8 @@ struct Cell {
     /// The bits of an `f64`.
     fraction: AtomicU64,
     refused: AtomicU64,
+    exemplars: Arc<Exemplars>,
+    slot: ExemplarSlot,
 }
 
 impl Counter {
@@ -32,14 +39,20 @@ impl Counter {
         self.add(1);
     }
 
-    /// Adds a whole number.
+    /// Adds a whole number. When a sampled trace is running, the series may keep its id as an exemplar.
     #[inline]
     pub fn add(&self, count: u64) {
-        match stripe::of_this_thread().and_then(|stripe| self.0.stripes.get(stripe)) {
-            Some(stripe) => stripe.store(stripe.load(Relaxed).wrapping_add(count), Relaxed),
-            None => {
-                self.0.shared.fetch_add(count, Relaxed);
+        let before = match stripe::of_this_thread().and_then(|stripe| self.0.stripes.get(stripe)) {
+            Some(stripe) => {
+                let before = stripe.load(Relaxed);
+                stripe.store(before.wrapping_add(count), Relaxed);
+                before
             }
+            None => self.0.shared.fetch_add(count, Relaxed),
+        };
+        // To ask for the running trace costs many times an addition: a busy counter asks now and then.
+        if before < ASKED_FIRST || before % ASKED_EVERY < count {
+            self.0.exemplars.offer(&self.0.slot, count as f64);
         }
     }
 
@@ -51,6 +64,7 @@ impl Counter {
             return;
         }
         add_float(&self.0.fraction, amount);
+        self.0.exemplars.offer(&self.0.slot, amount);
     }
 
     /// What it stands at.
@@ -76,17 +90,23 @@ pub(super) fn add_float(bits: &AtomicU64, amount: f64) {
 impl Instrument for Counter {
     const KIND: Kind = Kind::Counter;
 
-    fn new(_options: &InstrumentOptions) -> Self {
+    fn new(options: &InstrumentOptions) -> Self {
         Self(Arc::new(Cell {
             stripes: Default::default(),
             shared: AtomicU64::new(0),
             fraction: AtomicU64::new(0f64.to_bits()),
             refused: AtomicU64::new(0),
+            exemplars: options.exemplars.clone(),
+            slot: ExemplarSlot::default(),
         }))
     }
 
     fn observe(&self) -> SeriesValue {
         SeriesValue::Counter(self.value())
+    }
+
+    fn exemplar(&self) -> Option<Exemplar> {
+        self.0.slot.get()
     }
 
     fn refused(&self) -> u64 {

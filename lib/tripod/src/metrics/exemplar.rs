@@ -1,4 +1,4 @@
-//! Exemplars: the trace behind one of the values in a bucket.
+//! Exemplars: the trace behind one of the values in a bucket, or one of a counter's additions.
 
 use std::fmt;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
@@ -37,7 +37,7 @@ pub(super) fn now() -> u64 {
     since.as_nanos().try_into().unwrap_or(u64::MAX)
 }
 
-/// What all histograms of a registry share about exemplars.
+/// What all counters and histograms of a registry share about exemplars.
 pub(super) struct Exemplars {
     source: Option<ExemplarSource>,
     /// Grows with every collection. A bucket keeps the first exemplar after each collection, so that a busy bucket
@@ -45,7 +45,7 @@ pub(super) struct Exemplars {
     collection: AtomicU64,
 }
 
-/// The exemplar of one bucket.
+/// The exemplar of one bucket or counter.
 #[derive(Default)]
 pub(super) struct ExemplarSlot {
     collection: AtomicU64,

@@ -9,7 +9,7 @@ use std::sync::{Arc, OnceLock};
 
 use parking_lot::RwLock;
 
-use super::exemplar::{Exemplars, now};
+use super::exemplar::{Exemplar, Exemplars, now};
 use super::snapshot::{FamilySnapshot, Kind, Labels, Series, SeriesValue};
 use crate::field::{Name, Value};
 use crate::redaction::Redactor;
@@ -46,6 +46,10 @@ pub trait Instrument: Clone + Send + Sync + 'static {
     fn new(options: &InstrumentOptions) -> Self;
     #[doc(hidden)]
     fn observe(&self) -> SeriesValue;
+    #[doc(hidden)]
+    fn exemplar(&self) -> Option<Exemplar> {
+        None
+    }
     #[doc(hidden)]
     fn refused(&self) -> u64 {
         0
@@ -208,6 +212,7 @@ impl<M: Instrument> AnyFamily for SeriesSet<M> {
                 created: entry.created,
                 overflow: false,
                 value: entry.instrument.observe(),
+                exemplar: entry.instrument.exemplar(),
             });
         }
         series.sort_by(|a, b| a.labels.cmp(&b.labels));
@@ -218,6 +223,7 @@ impl<M: Instrument> AnyFamily for SeriesSet<M> {
                 created: *created,
                 overflow: true,
                 value: instrument.observe(),
+                exemplar: instrument.exemplar(),
             });
         }
         FamilySnapshot {

@@ -115,6 +115,9 @@ impl OtlpWriter {
         let attributes = match value {
             SeriesValue::Counter(value) | SeriesValue::Gauge(value) => {
                 fixed(out, 4, value.to_bits());
+                if let Some(exemplar) = series.exemplar.as_ref().filter(|exemplar| exemplar.time > self.last_time) {
+                    message(out, 5, |out| self::exemplar(out, exemplar));
+                }
                 7
             }
             SeriesValue::Info => {
@@ -268,6 +271,7 @@ mod tests {
         assert_eq!((sum.aggregation_temporality, sum.is_monotonic), (2, true));
         let point = &sum.data_points[0];
         assert_eq!(point.value, Some(number_data_point::Value::AsDouble(3.0)));
+        assert_eq!((point.exemplars.len(), &*point.exemplars[0].trace_id), (1, &[1; 16][..]));
         assert!(point.start_time_unix_nano > 0 && point.start_time_unix_nano <= point.time_unix_nano);
         assert_eq!(point.attributes[0].key, "page");
         let value = |point: &opentelemetry_proto::tonic::metrics::v1::NumberDataPoint| {

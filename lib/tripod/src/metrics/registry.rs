@@ -29,6 +29,7 @@ struct Inner {
     max_series: usize,
     redactor: Redactor,
     exemplars: Arc<Exemplars>,
+    created_lines: bool,
     families: RwLock<Families>,
     collectors: RwLock<Vec<Arc<dyn Collector>>>,
     /// Collectors that panicked, and families of collectors whose names were taken.
@@ -49,11 +50,18 @@ pub struct RegistryBuilder {
     max_series: usize,
     redactor: Redactor,
     exemplars: Option<ExemplarSource>,
+    created_lines: bool,
 }
 
 impl Default for RegistryBuilder {
     fn default() -> Self {
-        Self { namespace: String::new(), max_series: 2000, redactor: Redactor::default(), exemplars: None }
+        Self {
+            namespace: String::new(),
+            max_series: 2000,
+            redactor: Redactor::default(),
+            exemplars: None,
+            created_lines: false,
+        }
     }
 }
 
@@ -78,9 +86,16 @@ impl RegistryBuilder {
         self
     }
 
-    /// What knows the running trace. Without it histograms have no exemplars.
+    /// What knows the running trace. Without it there are no exemplars.
     pub fn exemplars(mut self, source: ExemplarSource) -> Self {
         self.exemplars = Some(source);
+        self
+    }
+
+    /// Whether OpenMetrics says since when counters and histograms count, by lines `_created`. Off unless set: Prometheus
+    /// stores each as one more series.
+    pub fn created_lines(mut self, on: bool) -> Self {
+        self.created_lines = on;
         self
     }
 
@@ -98,6 +113,7 @@ impl RegistryBuilder {
             max_series: self.max_series,
             redactor: self.redactor,
             exemplars: Arc::new(Exemplars::new(self.exemplars)),
+            created_lines: self.created_lines,
             families: RwLock::default(),
             collectors: RwLock::default(),
             collector_failures: AtomicU64::new(0),
@@ -113,6 +129,7 @@ impl Default for Registry {
             max_series: builder.max_series,
             redactor: builder.redactor,
             exemplars: Arc::new(Exemplars::new(builder.exemplars)),
+            created_lines: builder.created_lines,
             families: RwLock::default(),
             collectors: RwLock::default(),
             collector_failures: AtomicU64::new(0),
@@ -165,11 +182,16 @@ impl Registry {
         self.0.collectors.write().push(Arc::new(collector));
     }
 
+    /// What the names of the application's metrics begin with; `""` for nothing.
+    pub fn namespace(&self) -> &str {
+        &self.0.namespace
+    }
+
     /// All values at this moment. Exemplars in it are those since the snapshot before, or older where no newer came.
     pub fn snapshot(&self) -> Snapshot {
         let families: Vec<(String, Arc<dyn AnyFamily>)> =
             self.0.families.read().by_stem.iter().map(|(stem, family)| (stem.clone(), family.clone())).collect();
-        let mut collection = Collection::new();
+        let mut collection = Collection::new(self.0.redactor.clone());
         let mut losses = Vec::new();
         for (_, family) in &families {
             let snapshot = family.snapshot();
@@ -181,7 +203,7 @@ impl Registry {
         }
         for collector in self.0.collectors.read().iter() {
             // A collector is the application's code: its panic must not take the exposition away.
-            let mut own = Collection::new();
+            let mut own = Collection::new(self.0.redactor.clone());
             match catch_unwind(AssertUnwindSafe(|| collector.collect(&mut own))) {
                 Ok(()) => collection.append(own),
                 Err(_) => {
@@ -198,7 +220,7 @@ impl Registry {
             failures as f64,
         );
         self.0.exemplars.collected();
-        collection.finish(now())
+        Snapshot { created_lines: self.0.created_lines, ..collection.finish(now()) }
     }
 
     /// All values in the Prometheus text format, version 0.0.4.

@@ -29,6 +29,8 @@ pub struct Snapshot {
     pub time: u64,
     /// The families, sorted by [`FamilySnapshot::exposed_name`], of which each is there once.
     pub families: Vec<FamilySnapshot>,
+    /// Whether OpenMetrics says since when counters and histograms count (`_created`).
+    pub created_lines: bool,
 }
 
 /// One metric with all of its series.
@@ -57,6 +59,8 @@ pub struct Series {
     pub overflow: bool,
     /// Its value.
     pub value: SeriesValue,
+    /// Of a counter, the trace behind one of its additions; a histogram has one for each bucket.
+    pub exemplar: Option<Exemplar>,
 }
 
 /// The value of a series.

@@ -16,7 +16,8 @@ use std::fmt;
 use std::ops::Range;
 use std::sync::Arc;
 
-use crate::field::{Name, Value};
+use crate::context::Context;
+use crate::field::{Fields, Name, Value};
 use crate::logs::{ErrorReport, LogEvent};
 
 mod assignment;
@@ -183,26 +184,30 @@ impl Redactor {
         if let Some(error) = event.error.as_deref_mut() {
             self.error(error);
         }
-        if event.context.is_clean_for(self.0.owner) {
+        self.bound(&event.context, &mut event.fields);
+    }
+
+    /// Hides what must be hidden of a shared context: by a field of the same name among the own ones, which counts first.
+    pub(crate) fn bound(&self, context: &Context, own: &mut Fields) {
+        if context.is_clean_for(self.0.owner) {
             return;
         }
         let mut is_clean = true;
-        for index in 0..event.context.fields().len() {
-            let Some((name, value)) = event.context.fields().get(index) else { break };
+        for (name, value) in context.fields() {
             if self.is_clean(name, value) {
                 continue;
             }
             is_clean = false;
-            if event.fields.iter().any(|(own, _)| own == name) {
+            if own.iter().any(|(own, _)| own == name) {
                 continue;
             }
-            let (name, mut value) = (name.clone(), value.clone());
-            self.named(&name, &mut value);
-            event.fields.push((name, value));
+            let mut value = value.clone();
+            self.named(name, &mut value);
+            own.push((name.clone(), value));
         }
         if is_clean {
             // The lines to come need not look again.
-            event.context.set_clean_for(self.0.owner);
+            context.set_clean_for(self.0.owner);
         }
     }
 
@@ -249,7 +254,8 @@ impl Redactor {
         }
     }
 
-    fn name(&self, text: &mut Name) {
+    /// Redacts a name in place, quicker for one that lives as long as the program.
+    pub(crate) fn name(&self, text: &mut Name) {
         if let Some(hidden) = self.hidden(text) {
             *text = Cow::Owned(hidden);
         }

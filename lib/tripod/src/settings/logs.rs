@@ -24,6 +24,8 @@ pub struct LogSettings {
     pub levels: LevelRules,
     /// `LOG_FORMAT` (`json`, `console`); unset it is `console` in development and `json` elsewhere.
     pub format: LineFormat,
+    /// Whether lines of JSON say module, function, file and line (`LOG_SOURCE`); lines for people always do.
+    pub source: bool,
     /// Whether lines go to standard output (`LOG_STDOUT`, on unless set).
     pub stdout: bool,
     /// A rotating file (`LOG_FILE`, `LOG_ROTATION`, `LOG_RETENTION`).
@@ -75,6 +77,7 @@ pub(super) fn read(variables: &mut Variables, service: &ServiceSettings) -> LogS
     LogSettings {
         levels: levels(variables, "LOG_LEVEL").unwrap_or(default),
         format: variables.choice("LOG_FORMAT", &words).unwrap_or(by_environment),
+        source: variables.flag("LOG_SOURCE").unwrap_or_default(),
         stdout: variables.flag("LOG_STDOUT").unwrap_or(true),
         file: file(variables),
         loki: loki(variables, service),

@@ -1,5 +1,6 @@
 //! Where metrics go.
 
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::time::Duration;
 
 use super::Variables;
@@ -23,6 +24,13 @@ pub enum ExemplarFilter {
 pub struct MetricSettings {
     /// Collectors.
     pub otlp: Vec<OtlpSettings>,
+    /// Whether they are printed on standard output (`OTEL_METRICS_EXPORTER=console`).
+    pub console: bool,
+    /// Where a listener of their own answers `/metrics` and `/health*` (`PROMETHEUS_PORT`, or
+    /// `OTEL_EXPORTER_PROMETHEUS_HOST` and `_PORT`); none unless set.
+    pub listen: Option<SocketAddr>,
+    /// Whether OpenMetrics says since when counters and histograms count (`TRIPOD_METRICS_CREATED`).
+    pub created_lines: bool,
     /// Between two exports (`OTEL_METRIC_EXPORT_INTERVAL`).
     pub interval: Duration,
     /// Since when exported numbers count (`OTEL_EXPORTER_OTLP_METRICS_TEMPORALITY_PREFERENCE`).
@@ -37,21 +45,19 @@ pub(super) fn read(variables: &mut Variables) -> MetricSettings {
         Otlp,
         Prometheus,
         None,
-        CompiledOut,
+        Console,
     }
     let exporters = [
         ("otlp", Exporter::Otlp),
         ("prometheus", Exporter::Prometheus),
         ("none", Exporter::None),
-        ("console", Exporter::CompiledOut),
-        ("logging", Exporter::CompiledOut),
+        ("console", Exporter::Console),
+        ("logging", Exporter::Console),
     ];
+    let mut console = false;
     let wanted = match variables.choices("OTEL_METRICS_EXPORTER", &exporters) {
         Some(chosen) => {
-            if chosen.contains(&Exporter::CompiledOut) {
-                let message = "metrics are not printed; use prometheus (the route /metrics) or otlp";
-                variables.mistake("OTEL_METRICS_EXPORTER", message);
-            }
+            console = chosen.contains(&Exporter::Console);
             chosen.contains(&Exporter::Otlp)
         }
         None => otlp::is_wanted(variables, METRICS),
@@ -73,14 +79,6 @@ pub(super) fn read(variables: &mut Variables) -> MetricSettings {
     if variables.choice(name, &aggregations) == Some(false) {
         variables.mistake(name, "only explicit_bucket_histogram is compiled in");
     }
-    for name in ["OTEL_EXPORTER_PROMETHEUS_PORT", "PROMETHEUS_PORT"] {
-        variables.number(name, 1..=65_535u16);
-    }
-    for name in ["OTEL_EXPORTER_PROMETHEUS_HOST", "OTEL_EXPORTER_PROMETHEUS_PORT"] {
-        if variables.is_set(name) {
-            variables.mistake(name, "metrics have no listener of their own; mount the route /metrics");
-        }
-    }
     let filters = [
         ("always_on", ExemplarFilter::AlwaysOn),
         ("always_off", ExemplarFilter::AlwaysOff),
@@ -89,8 +87,44 @@ pub(super) fn read(variables: &mut Variables) -> MetricSettings {
     let interval = variables.milliseconds("OTEL_METRIC_EXPORT_INTERVAL").filter(|interval| !interval.is_zero());
     MetricSettings {
         otlp: exporters,
+        console,
+        listen: listen(variables),
+        created_lines: variables.flag("TRIPOD_METRICS_CREATED").unwrap_or_default(),
         interval: interval.unwrap_or(Duration::from_secs(60)),
         temporality,
         exemplars: variables.choice("OTEL_METRICS_EXEMPLAR_FILTER", &filters).unwrap_or(ExemplarFilter::TraceBased),
     }
+}
+
+/// `PROMETHEUS_PORT` is reachable from other machines, as `start_http_server` of Python's client is, so that a Prometheus
+/// elsewhere can read it. The specification's own variables mean `localhost` and port 9464 where they say nothing.
+fn listen(variables: &mut Variables) -> Option<SocketAddr> {
+    let (port, host) = ("OTEL_EXPORTER_PROMETHEUS_PORT", "OTEL_EXPORTER_PROMETHEUS_HOST");
+    let own = variables.number("PROMETHEUS_PORT", 1..=65_535u16);
+    let standard = variables.number(port, 1..=65_535u16);
+    let name = variables.text(host);
+    let address = match name.as_deref().map(|name| if name == "localhost" { "127.0.0.1" } else { name }) {
+        Some(name) => match name.parse::<IpAddr>() {
+            Ok(address) => Some(address),
+            Err(_) => {
+                variables.mistake(host, format!("expected an address such as 127.0.0.1 or 0.0.0.0, found {name:?}"));
+                None
+            }
+        },
+        None => None,
+    };
+    let listen = match (own, standard, address) {
+        (None, None, None) => return None,
+        (Some(port), None, None) => SocketAddr::new(Ipv4Addr::UNSPECIFIED.into(), port),
+        (own, standard, address) => {
+            SocketAddr::new(address.unwrap_or(Ipv4Addr::LOCALHOST.into()), standard.or(own).unwrap_or(9464))
+        }
+    };
+    if !cfg!(feature = "http") {
+        variables.mistake(
+            "PROMETHEUS_PORT",
+            "a listener for metrics is not compiled in: enable the feature `http` of tripod",
+        );
+    }
+    Some(listen)
 }

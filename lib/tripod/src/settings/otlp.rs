@@ -20,8 +20,8 @@ pub(super) const TRACES: Signal = Signal { variable: "TRACES", path: "v1/traces"
 pub(super) const LOGS: Signal = Signal { variable: "LOGS", path: "v1/logs" };
 pub(super) const METRICS: Signal = Signal { variable: "METRICS", path: "v1/metrics" };
 
-const PROTOCOLS: [(&str, Option<Protocol>); 3] =
-    [("grpc", Some(Protocol::Grpc)), ("http/protobuf", Some(Protocol::HttpProtobuf)), ("http/json", None)];
+const PROTOCOLS: [(&str, Protocol); 3] =
+    [("grpc", Protocol::Grpc), ("http/protobuf", Protocol::HttpProtobuf), ("http/json", Protocol::HttpJson)];
 
 /// Whether an endpoint is set for the signal, so that it is exported without further word.
 pub(super) fn is_wanted(variables: &Variables, signal: Signal) -> bool {
@@ -38,10 +38,6 @@ pub(super) fn read(variables: &mut Variables, signal: Signal) -> Option<OtlpSett
     };
     let protocol_name = either(variables, "PROTOCOL");
     let protocol = variables.choice(&protocol_name, &PROTOCOLS);
-    if protocol == Some(None) {
-        variables.mistake(&protocol_name, "http/json is not compiled in; use http/protobuf or grpc");
-    }
-    let protocol = protocol.flatten();
     let insecure_name = either(variables, "INSECURE");
     let insecure = variables.flag(&insecure_name);
 

@@ -135,13 +135,29 @@ fn limits_queues_and_times_are_read() {
     assert_eq!(settings.traces.keep.slower_than, Some(Duration::from_millis(250)));
 }
 
+#[cfg(feature = "http")]
+#[test]
+fn metrics_get_a_port_of_their_own_and_may_be_printed() {
+    let listen = |pairs: &[(&str, &str)]| read(pairs).unwrap().metrics.listen.map(|address| address.to_string());
+    assert_eq!(listen(&[]), None);
+    assert_eq!(listen(&[("PROMETHEUS_PORT", "9090")]).unwrap(), "0.0.0.0:9090");
+    assert_eq!(listen(&[("OTEL_EXPORTER_PROMETHEUS_PORT", "9091")]).unwrap(), "127.0.0.1:9091");
+    assert_eq!(listen(&[("OTEL_EXPORTER_PROMETHEUS_HOST", "localhost")]).unwrap(), "127.0.0.1:9464");
+    assert_eq!(listen(&[("PROMETHEUS_PORT", "1"), ("OTEL_EXPORTER_PROMETHEUS_HOST", "::1")]).unwrap(), "[::1]:1");
+    let metrics =
+        read(&[("OTEL_METRICS_EXPORTER", "console,prometheus"), ("TRIPOD_METRICS_CREATED", "1")]).unwrap().metrics;
+    assert!(metrics.console && metrics.created_lines && metrics.otlp.is_empty());
+}
+
 #[test]
 fn all_that_is_wrong_or_compiled_out_is_said_at_once() {
     let wrong = [
         ("OTEL_PROPAGATORS", "tracecontext,xray"),
         ("OTEL_TRACES_SAMPLER", "jaeger_remote"),
         ("OTEL_TRACES_EXPORTER", "zipkin"),
-        ("OTEL_METRICS_EXPORTER", "console"),
+        ("OTEL_METRICS_EXPORTER", "stackdriver"),
+        ("OTEL_EXPORTER_PROMETHEUS_HOST", "not an address"),
+        ("PROMETHEUS_PORT", "70000"),
         ("OTEL_BSP_MAX_QUEUE_SIZE", "0"),
         ("OTEL_EXPORTER_OTLP_ENDPOINT", "ftp://x"),
         ("OTEL_EXPORTER_OTLP_CERTIFICATE", "/does/not/exist"),

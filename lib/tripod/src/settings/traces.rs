@@ -63,7 +63,9 @@ pub(super) fn read(variables: &mut Variables, service: &ServiceSettings) -> Trac
                     Exporter::Console => console = true,
                     Exporter::None => {}
                     Exporter::CompiledOut(name) => {
-                        let message = format!("the exporter {name} is not compiled in; use otlp");
+                        // The specification deprecates Zipkin's exporter and has removed Jaeger's.
+                        let message =
+                            format!("the exporter {name} is not compiled in; use otlp, which all of them take");
                         variables.mistake("OTEL_TRACES_EXPORTER", message);
                     }
                 }

@@ -14,17 +14,14 @@ use crate::logs::{ConsoleFormat, ErrorReport, JsonFormat, Level, LogEvent, Pipel
 use crate::network::stand_in::StandIn;
 use crate::network::{Network, QueueOptions};
 use crate::redaction::Redactor;
+use crate::span::SpanExt as _;
+use crate::traces::Status;
 
 const CANARY: &str = "canary7f3a9c51d2e8";
 
-/// An event with the canary in every place that a secret takes in practice.
-fn event() -> LogEvent {
-    let mut event = LogEvent::new(Level::Error, "app", format!("login with password={CANARY} failed"));
-    event.context = Context::new()
-        .with("request_id", "r-1")
-        .with("session_token", CANARY)
-        .with("referrer", format!("https://example.com/?access_token={CANARY}"));
-    for (name, text) in [
+/// Names and texts with the canary, as secrets come in practice.
+fn secrets() -> Vec<(&'static str, String)> {
+    vec![
         ("password", CANARY.to_owned()),
         ("http.request.header.authorization", format!("Bearer {CANARY}")),
         ("X-Api-Key", CANARY.to_owned()),
@@ -39,7 +36,17 @@ fn event() -> LogEvent {
         ("pem", format!("-----BEGIN PRIVATE KEY-----\n{CANARY}\n-----END PRIVATE KEY-----")),
         ("jwt", format!("eyJhbGciOiJIUzI1NiJ9.{CANARY}.{CANARY}")),
         ("key", format!("sk-{CANARY}{CANARY}")),
-    ] {
+    ]
+}
+
+/// An event with the canary in every place that a secret takes in practice.
+fn event() -> LogEvent {
+    let mut event = LogEvent::new(Level::Error, "app", format!("login with password={CANARY} failed"));
+    event.context = Context::new()
+        .with("request_id", "r-1")
+        .with("session_token", CANARY)
+        .with("referrer", format!("https://example.com/?access_token={CANARY}"));
+    for (name, text) in secrets() {
         event.set(name, text);
     }
     event.set(
@@ -176,4 +183,104 @@ fn the_canary_reaches_no_sink() {
             check("writer", &bytes);
         }
     }
+}
+
+/// A collector's three signals in both forms, the exposition, the headers of calls, and Sentry, of a service that is set up
+/// as any other.
+#[test]
+fn the_canary_leaves_a_whole_service_nowhere() {
+    whole_service("http/protobuf");
+    whole_service("http/json");
+}
+
+fn whole_service(protocol: &str) {
+    let servers = ["traces", "logs", "metrics"].map(|signal| (signal, StandIn::start(&[])));
+    let mut variables: Vec<(String, String)> = [
+        ("ENVIRONMENT", "production"),
+        ("LOG_STDOUT", "false"),
+        ("TRIPOD_BAGGAGE_ALLOWED", "*"),
+        ("OTEL_EXPORTER_OTLP_PROTOCOL", protocol),
+    ]
+    .map(|(name, value)| (name.to_owned(), value.to_owned()))
+    .into();
+    for (signal, server) in &servers {
+        let name = format!("OTEL_EXPORTER_OTLP_{}_ENDPOINT", signal.to_uppercase());
+        variables.push((name, format!("http://{}/v1/{signal}", server.address)));
+    }
+    #[cfg(feature = "sentry")]
+    let sentry = StandIn::start(&[]);
+    #[cfg(feature = "sentry")]
+    variables.extend([
+        ("SENTRY_DSN".to_owned(), format!("http://key@{}/1", sentry.address)),
+        ("SENTRY_TRACES_SAMPLE_RATE".to_owned(), "1".to_owned()),
+    ]);
+    let (reader, writer) = io::pipe().unwrap();
+    let console = WriteSink::new("spans", writer, JsonFormat::default(), &Accounts::new()).unwrap();
+    let tripod = crate::builder("canary")
+        .variables(crate::settings::Variables::from_pairs(variables))
+        .span_sink(Arc::new(super::ConsoleSpans::new(Arc::new(console))))
+        .build()
+        .unwrap();
+
+    let headers = tracing::dispatcher::with_default(tripod.dispatch(), || {
+        let context = secrets().into_iter().fold(event().context, |context, (name, text)| {
+            context.with_baggage(name, &text).with(format!("bound.{name}"), text)
+        });
+        let _context = context.enter();
+        let span = tracing::info_span!("login", otel.name = format!("login with password={CANARY}")).entered();
+        for (name, text) in secrets() {
+            span.set_attribute(name, text.clone());
+            span.set_attribute(format!("late.{name}"), text.clone());
+            span.add_event(format!("refused with token={CANARY}"), vec![(name.into(), text.clone().into())]);
+            span.add_link(crate::context::current_span().unwrap(), vec![(name.into(), text.into())]);
+        }
+        let report = || *event().error.unwrap();
+        span.record_report(report());
+        span.set_status(Status::Error(format!("refused token={CANARY}").into()));
+        tracing::info_span!("child", db.query.text = format!("select 1 -- password={CANARY}")).in_scope(|| ());
+        tracing::error!(
+            password = CANARY,
+            error = &io::Error::other(format!("token={CANARY}")) as &dyn std::error::Error,
+            "failed"
+        );
+        tracing::info!("sent with password={CANARY}");
+        tripod.layer().emit(event());
+
+        let metrics = tripod.metrics();
+        for (name, text) in secrets() {
+            let label = name.replace(['.', '-'], "_").to_lowercase();
+            let metric = format!("{label}_total");
+            let label: &'static str = label.leak();
+            metrics.counter(metric, "Things").labels([label]).register().unwrap().with([&text]).inc();
+        }
+        metrics.collect(|out: &mut crate::metrics::Collection| {
+            out.gauge("collected", "Things", [("password".into(), CANARY.into())], 1.0);
+            out.info("what", "Things", vec![("note".into(), format!("token={CANARY}"))]);
+        });
+        let mut headers = http::HeaderMap::new();
+        let formats = crate::context::propagation::Format::ALL.map(|(_, format)| format).to_vec();
+        let propagator = crate::context::propagation::Propagator::new(formats, vec!["*".to_owned()]);
+        propagator.inject(&crate::context::current(), &mut headers);
+        tripod.settings().propagator.inject(&crate::context::current(), &mut headers);
+        headers
+    });
+    check("headers", format!("{headers:?}").as_bytes());
+    check("prometheus", tripod.metrics().prometheus_text().as_bytes());
+    check("openmetrics", tripod.metrics().openmetrics_text().as_bytes());
+    assert!(tripod.shutdown(Duration::from_secs(60)).complete);
+    for (signal, server) in &servers {
+        let body = server.next().body;
+        check(signal, &body);
+        // Something was there to be hidden.
+        assert!(memchr::memmem::find(&body, b"[REDACTED").is_some(), "{signal}");
+    }
+    #[cfg(feature = "sentry")]
+    for _ in 0..3 {
+        // Two errors and a transaction.
+        check("sentry", &sentry.next().body);
+    }
+    let mut bytes = Vec::new();
+    let mut reader = reader;
+    reader.read_to_end(&mut bytes).unwrap();
+    check("console spans", &bytes);
 }

@@ -13,7 +13,7 @@ pub mod otlp;
 mod stdout;
 mod writer;
 
-pub use console::ConsoleSpans;
+pub use console::{ConsoleMetrics, ConsoleSpans};
 pub use stdout::WriteSink;
 
 /// Takes log events. Events come redacted and with their context.

@@ -11,7 +11,7 @@ pub use pipeline::{SpanPipeline, SpanSink};
 pub use tail::Keep;
 pub(crate) use tail::Tail;
 
-use crate::context::{SpanContext, SpanId};
+use crate::context::{Context, SpanContext, SpanId};
 use crate::field::{Fields, Name, Value};
 
 /// Which side of a call a span is.
@@ -63,6 +63,9 @@ pub struct SpanData {
     pub end: u64,
     /// Its attributes.
     pub attributes: Fields,
+    /// The ids and bound fields of the task that began it, with what was bound while it was the current span. Sinks
+    /// export them as attributes; see [`SpanData::all_attributes`].
+    pub bound: Context,
     /// Attributes over the limit.
     pub dropped_attributes: u32,
     /// What happened during the span.
@@ -100,9 +103,34 @@ pub struct Link {
 }
 
 impl SpanData {
-    /// The value of an attribute.
+    /// The value of an attribute: the span's own, or else the context's.
     pub fn get(&self, name: &str) -> Option<&Value> {
-        self.attributes.iter().find(|(attribute, _)| attribute == name).map(|(_, value)| value)
+        let own = self.attributes.iter().find(|(attribute, _)| attribute == name).map(|(_, value)| value);
+        own.or_else(|| self.bound.get(name))
+    }
+
+    /// What is exported: the span's own attributes, then the context's fields that it does not set itself.
+    pub fn all_attributes(&self) -> impl Iterator<Item = &(Name, Value)> {
+        self.attributes.iter().chain(self.bound_fields())
+    }
+
+    /// The context's fields that the span does not set itself.
+    fn bound_fields(&self) -> impl Iterator<Item = &(Name, Value)> {
+        self.bound.fields().iter().filter(|(name, _)| !self.attributes.iter().any(|(own, _)| own == name))
+    }
+
+    /// Makes the context's fields attributes of its own, as many and as long as the limits allow: where no limit is near,
+    /// they stay where they are and are never copied.
+    pub(crate) fn limit_bound(&mut self, limits: &SpanLimits) {
+        let near = self.attributes.len() + self.bound.fields().len() > limits.attributes;
+        if near || limits.value_length != usize::MAX {
+            let bound = std::mem::take(&mut self.bound);
+            for (name, value) in bound.fields() {
+                if !self.attributes.iter().any(|(own, _)| own == name) {
+                    limits.set(&mut self.attributes, &mut self.dropped_attributes, name.clone(), value.clone());
+                }
+            }
+        }
     }
 
     /// How long it took.
@@ -120,10 +148,11 @@ impl SpanData {
         let events: usize =
             self.events.iter().map(|event| size_of::<SpanEvent>() + fields_size(&event.attributes)).sum();
         let links: usize = self.links.iter().map(|link| size_of::<Link>() + fields_size(&link.attributes)).sum();
-        size_of::<Self>() + self.name.len() + fields_size(&self.attributes) + events + links
+        let own = size_of::<Self>() + self.name.len() + fields_size(&self.attributes);
+        own + fields_size(self.bound.fields()) + events + links
     }
 }
 
-fn fields_size(fields: &Fields) -> usize {
+fn fields_size(fields: &[(Name, Value)]) -> usize {
     fields.iter().map(|(name, value)| name.len() + value.size()).sum()
 }

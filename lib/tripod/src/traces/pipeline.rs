@@ -119,6 +119,7 @@ impl SpanPipeline {
     /// Redacts, hands over, and lets the memory be used again.
     fn emit(&self, mut span: Box<SpanData>) {
         if !self.sinks.is_empty() {
+            span.limit_bound(&self.limits);
             self.redact(&mut span);
             self.sinks.iter().for_each(|sink| sink.emit(&span));
         }
@@ -127,6 +128,7 @@ impl SpanPipeline {
 
     fn redact(&self, span: &mut SpanData) {
         self.redactor.fields(&mut span.attributes);
+        self.redactor.bound(&span.bound, &mut span.attributes);
         span.links.iter_mut().for_each(|link| self.redactor.fields(&mut link.attributes));
         if let Status::Error(message) = &mut span.status
             && let std::borrow::Cow::Owned(redacted) = self.redactor.text(message)

@@ -3,7 +3,7 @@
 use std::cell::RefCell;
 
 use super::{SpanData, SpanKind, Status};
-use crate::context::SpanContext;
+use crate::context::{Context, SpanContext};
 use crate::field::{Fields, Name};
 
 /// Spans that one thread keeps at most.
@@ -31,6 +31,7 @@ pub(crate) fn take() -> Box<SpanData> {
             start: 0,
             end: 0,
             attributes: Fields::new(),
+            bound: Context::default(),
             dropped_attributes: 0,
             events: Vec::new(),
             dropped_events: 0,
@@ -49,6 +50,7 @@ pub(crate) fn give(mut span: Box<SpanData>) {
     (span.parent, span.parent_is_remote, span.kind, span.status) = (None, false, SpanKind::Internal, Status::Unset);
     (span.start, span.end) = (0, 0);
     (span.dropped_attributes, span.dropped_events, span.dropped_links) = (0, 0, 0);
+    span.bound = Context::default();
     span.attributes.clear();
     span.events.clear();
     span.links.clear();

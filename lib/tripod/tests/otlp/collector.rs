@@ -13,28 +13,36 @@ use hyper_util::rt::{TokioExecutor, TokioIo};
 use hyper_util::server::conn::auto;
 use hyper_util::service::TowerToHyperService;
 use opentelemetry_proto::tonic::collector::logs::v1::logs_service_server::{LogsService, LogsServiceServer};
-use opentelemetry_proto::tonic::collector::logs::v1::{ExportLogsServiceRequest, ExportLogsServiceResponse};
+use opentelemetry_proto::tonic::collector::logs::v1::{
+    ExportLogsPartialSuccess, ExportLogsServiceRequest, ExportLogsServiceResponse,
+};
 use opentelemetry_proto::tonic::collector::metrics::v1::metrics_service_server::{
     MetricsService, MetricsServiceServer,
 };
-use opentelemetry_proto::tonic::collector::metrics::v1::{ExportMetricsServiceRequest, ExportMetricsServiceResponse};
+use opentelemetry_proto::tonic::collector::metrics::v1::{
+    ExportMetricsPartialSuccess, ExportMetricsServiceRequest, ExportMetricsServiceResponse,
+};
 use opentelemetry_proto::tonic::collector::trace::v1::trace_service_server::{TraceService, TraceServiceServer};
 use opentelemetry_proto::tonic::collector::trace::v1::{
     ExportTracePartialSuccess, ExportTraceServiceRequest, ExportTraceServiceResponse,
 };
 use parking_lot::Mutex;
 use prost::Message;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::rustls::ServerConfig;
 use tonic::codec::CompressionEncoding;
 use tripod::sinks::otlp::{OtlpSettings, Protocol};
+
+use super::Signal;
 
 /// What a request is answered with, instead of success.
 #[derive(Clone, Debug)]
 pub(crate) enum Trouble {
     Http(u16),
     Grpc(tonic::Status),
-    /// So many spans are rejected.
+    /// So many items are rejected.
     Partial(i64),
 }
 
@@ -98,6 +106,20 @@ impl Collector {
         self.spans().iter().map(scopes).sum()
     }
 
+    /// Spans, log records, or snapshots of metrics.
+    pub(crate) fn count(&self, signal: Signal) -> usize {
+        let records = |request: &ExportLogsServiceRequest| {
+            request.resource_logs.iter().flat_map(|r| &r.scope_logs).map(|s| s.log_records.len()).sum::<usize>()
+        };
+        match signal {
+            Signal::Spans => self.span_count(),
+            Signal::Logs => self.logs().iter().map(records).sum(),
+            Signal::Metrics => {
+                self.metrics().iter().map(|request| request.resource_metrics[0].scope_metrics.len()).sum()
+            }
+        }
+    }
+
     pub(crate) fn headers(&self) -> Vec<HeaderMap> {
         self.0.headers.lock().clone()
     }
@@ -130,79 +152,109 @@ async fn serve(listener: tokio::net::TcpListener, router: Router, tls: Option<Se
     }
 }
 
-fn decode<M: Message + Default>(headers: &HeaderMap, body: Bytes) -> M {
-    assert_eq!(headers["content-type"], "application/x-protobuf");
+fn is_json(headers: &HeaderMap) -> bool {
+    headers["content-type"] == "application/json"
+}
+
+fn decode<M: Message + Default + DeserializeOwned>(headers: &HeaderMap, body: Bytes) -> M {
+    assert!(is_json(headers) || headers["content-type"] == "application/x-protobuf");
     let mut bytes = body.to_vec();
     if headers.get("content-encoding").is_some_and(|encoding| encoding == "gzip") {
         let mut plain = Vec::new();
         std::io::Read::read_to_end(&mut flate2::read::GzDecoder::new(bytes.as_slice()), &mut plain).unwrap();
         bytes = plain;
     }
+    if is_json(headers) {
+        return serde_json::from_slice(&bytes).unwrap_or_else(|e| panic!("{e} in {}", String::from_utf8_lossy(&bytes)));
+    }
     M::decode(bytes.as_slice()).unwrap()
 }
 
-fn partial(rejected: i64) -> ExportTraceServiceResponse {
-    let error_message = "some are not wanted".to_owned();
-    let partial = ExportTracePartialSuccess { rejected_spans: rejected, error_message };
-    ExportTraceServiceResponse { partial_success: (rejected > 0).then_some(partial) }
+fn encode<M: Message + Serialize>(headers: &HeaderMap, answer: M) -> Vec<u8> {
+    if is_json(headers) { serde_json::to_vec(&answer).unwrap() } else { answer.encode_to_vec() }
 }
 
-async fn traces(State(collector): State<Collector>, headers: HeaderMap, body: Bytes) -> (StatusCode, Vec<u8>) {
-    collector.0.headers.lock().push(headers.clone());
-    let rejected = match collector.trouble() {
-        Some(Trouble::Http(status)) => return (StatusCode::from_u16(status).unwrap(), Vec::new()),
-        Some(Trouble::Partial(rejected)) => rejected,
-        _ => 0,
+/// What a request is answered with: a status, or how many items are rejected.
+fn http_trouble(trouble: Option<Trouble>) -> Result<i64, StatusCode> {
+    match trouble {
+        Some(Trouble::Http(status)) => Err(StatusCode::from_u16(status).unwrap()),
+        Some(Trouble::Partial(rejected)) => Ok(rejected),
+        _ => Ok(0),
+    }
+}
+
+fn grpc_trouble(trouble: Option<Trouble>) -> Result<i64, tonic::Status> {
+    match trouble {
+        Some(Trouble::Grpc(status)) => Err(status),
+        Some(Trouble::Partial(rejected)) => Ok(rejected),
+        _ => Ok(0),
+    }
+}
+
+const ERROR_MESSAGE: &str = "some are not wanted";
+
+/// A signal's handlers, alike but for their types.
+macro_rules! handlers {
+    ($http:ident, $service:ident, $request:ident, $response:ident, $partial:ident, $rejected:ident, $kept:ident) => {
+        async fn $http(
+            State(collector): State<Collector>,
+            headers: HeaderMap,
+            body: Bytes,
+        ) -> Result<Vec<u8>, StatusCode> {
+            collector.0.headers.lock().push(headers.clone());
+            let rejected = http_trouble(collector.trouble())?;
+            collector.0.$kept.lock().push(decode(&headers, body));
+            Ok(encode(&headers, $http::answer(rejected)))
+        }
+
+        mod $http {
+            use super::*;
+
+            pub(super) fn answer(rejected: i64) -> $response {
+                let partial = $partial { $rejected: rejected, error_message: ERROR_MESSAGE.to_owned() };
+                $response { partial_success: (rejected > 0).then_some(partial) }
+            }
+        }
+
+        #[tonic::async_trait]
+        impl $service for Collector {
+            async fn export(
+                &self,
+                request: tonic::Request<$request>,
+            ) -> Result<tonic::Response<$response>, tonic::Status> {
+                self.0.headers.lock().push(request.metadata().clone().into_headers());
+                let rejected = grpc_trouble(self.trouble())?;
+                self.0.$kept.lock().push(request.into_inner());
+                Ok(tonic::Response::new($http::answer(rejected)))
+            }
+        }
     };
-    collector.0.spans.lock().push(decode(&headers, body));
-    (StatusCode::OK, partial(rejected).encode_to_vec())
 }
 
-async fn logs(State(collector): State<Collector>, headers: HeaderMap, body: Bytes) -> Vec<u8> {
-    collector.0.logs.lock().push(decode(&headers, body));
-    ExportLogsServiceResponse::default().encode_to_vec()
-}
-
-async fn metrics(State(collector): State<Collector>, headers: HeaderMap, body: Bytes) -> Vec<u8> {
-    collector.0.metrics.lock().push(decode(&headers, body));
-    ExportMetricsServiceResponse::default().encode_to_vec()
-}
-
-#[tonic::async_trait]
-impl TraceService for Collector {
-    async fn export(
-        &self,
-        request: tonic::Request<ExportTraceServiceRequest>,
-    ) -> Result<tonic::Response<ExportTraceServiceResponse>, tonic::Status> {
-        self.0.headers.lock().push(request.metadata().clone().into_headers());
-        let rejected = match self.trouble() {
-            Some(Trouble::Grpc(status)) => return Err(status),
-            Some(Trouble::Partial(rejected)) => rejected,
-            _ => 0,
-        };
-        self.0.spans.lock().push(request.into_inner());
-        Ok(tonic::Response::new(partial(rejected)))
-    }
-}
-
-#[tonic::async_trait]
-impl LogsService for Collector {
-    async fn export(
-        &self,
-        request: tonic::Request<ExportLogsServiceRequest>,
-    ) -> Result<tonic::Response<ExportLogsServiceResponse>, tonic::Status> {
-        self.0.logs.lock().push(request.into_inner());
-        Ok(tonic::Response::new(ExportLogsServiceResponse::default()))
-    }
-}
-
-#[tonic::async_trait]
-impl MetricsService for Collector {
-    async fn export(
-        &self,
-        request: tonic::Request<ExportMetricsServiceRequest>,
-    ) -> Result<tonic::Response<ExportMetricsServiceResponse>, tonic::Status> {
-        self.0.metrics.lock().push(request.into_inner());
-        Ok(tonic::Response::new(ExportMetricsServiceResponse::default()))
-    }
-}
+handlers!(
+    traces,
+    TraceService,
+    ExportTraceServiceRequest,
+    ExportTraceServiceResponse,
+    ExportTracePartialSuccess,
+    rejected_spans,
+    spans
+);
+handlers!(
+    logs,
+    LogsService,
+    ExportLogsServiceRequest,
+    ExportLogsServiceResponse,
+    ExportLogsPartialSuccess,
+    rejected_log_records,
+    logs
+);
+handlers!(
+    metrics,
+    MetricsService,
+    ExportMetricsServiceRequest,
+    ExportMetricsServiceResponse,
+    ExportMetricsPartialSuccess,
+    rejected_data_points,
+    metrics
+);

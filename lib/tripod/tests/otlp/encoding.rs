@@ -19,11 +19,11 @@ use tripod::logs::{ErrorReport, Level, LogEvent};
 use tripod::metrics::{Registry, Temporality};
 use tripod::network::{Network, QueueOptions};
 use tripod::sinks::Sink;
-use tripod::sinks::otlp::{OtlpLogs, OtlpMetrics, OtlpSpans, Protocol};
+use tripod::sinks::otlp::{MetricExport, OtlpLogs, OtlpMetrics, OtlpSpans, Protocol};
 use tripod::traces::{Link, SpanData, SpanEvent, SpanSink, Status};
 
 use super::collector::{Collector, settings};
-use super::{BOTH, quick, resource, send, soon, span};
+use super::{PROTOCOLS, quick, resource, send, soon, span};
 
 fn any(value: &Value) -> Option<Any> {
     use opentelemetry_proto::tonic::common::v1::{ArrayValue, KeyValueList};
@@ -69,6 +69,8 @@ fn full_span() -> SpanData {
         parent: Some(SpanId::random()),
         parent_is_remote: true,
         attributes: attributes.clone(),
+        // The first is the span's own already.
+        bound: Context::new().with("text", "hidden").with("request_id", "r1"),
         dropped_attributes: 300,
         events: vec![SpanEvent {
             time: 5,
@@ -86,7 +88,7 @@ fn full_span() -> SpanData {
 
 #[test]
 fn spans_arrive_with_every_field() {
-    for protocol in BOTH {
+    for protocol in PROTOCOLS {
         let (collector, address) = Collector::start(None, vec![]);
         let (network, accounts) = (Network::start().unwrap(), Accounts::new());
         let mut settings = settings(protocol, "http", address, "/v1/traces");
@@ -108,7 +110,8 @@ fn spans_arrive_with_every_field() {
         assert_eq!(span.flags, 0x303, "sampled, random, and the parent is known to be remote");
         assert_eq!((span.name.as_str(), span.kind()), ("full", Kind::Server));
         assert_eq!((span.start_time_unix_nano, span.end_time_unix_nano), (sent.start, sent.end));
-        assert_eq!(span.attributes, key_values(&sent.attributes));
+        let all = [&sent.attributes[..], &[("request_id".into(), "r1".into())]].concat();
+        assert_eq!(span.attributes, key_values(&all));
         assert_eq!(span.events[0].attributes, key_values(&sent.attributes));
         assert_eq!((span.events[0].time_unix_nano, span.events[0].name.as_str()), (5, "event"));
         assert_eq!(span.links[0].trace_id, sent.links[0].context.trace_id.0);
@@ -123,7 +126,7 @@ fn spans_arrive_with_every_field() {
 
 #[test]
 fn log_events_arrive_with_context_trace_and_error() {
-    for protocol in BOTH {
+    for protocol in PROTOCOLS {
         let (collector, address) = Collector::start(None, vec![]);
         let (network, accounts) = (Network::start().unwrap(), Accounts::new());
         let settings = settings(protocol, "http", address, "/v1/logs");
@@ -145,6 +148,7 @@ fn log_events_arrive_with_context_trace_and_error() {
         assert_eq!((record.severity_number, record.severity_text.as_str()), (13, "WARN"));
         assert_eq!((record.time_unix_nano, record.flags), (event.time, 1));
         assert_eq!((record.trace_id.as_slice(), record.span_id.as_slice()), (&[1; 16][..], &[2; 8][..]));
+        assert_eq!(record.event_name, "job_completed");
         let keys: Vec<_> = record.attributes.iter().map(|attribute| attribute.key.as_str()).collect();
         assert_eq!(keys, ["job_type", "request_id", "exception.type", "exception.message"]);
     }
@@ -152,7 +156,7 @@ fn log_events_arrive_with_context_trace_and_error() {
 
 #[test]
 fn metrics_arrive_with_exemplars() {
-    for protocol in BOTH {
+    for protocol in PROTOCOLS {
         let exemplar = || {
             let context = SpanContext { trace_id: TraceId([1; 16]), span_id: SpanId([2; 8]), ..SpanContext::default() };
             Some(SpanContext { flags: TraceFlags(1), ..context })
@@ -167,10 +171,8 @@ fn metrics_arrive_with_exemplars() {
         let (collector, address) = Collector::start(None, vec![]);
         let (network, accounts) = (Network::start().unwrap(), Accounts::new());
         let settings = settings(protocol, "http", address, "/v1/metrics");
-        let hour = Duration::from_secs(3600);
-        let exporter =
-            OtlpMetrics::open(settings, hour, Temporality::Cumulative, registry, &resource(), &network, &accounts)
-                .unwrap();
+        let export = MetricExport::new(Duration::from_secs(3600), Temporality::Cumulative);
+        let exporter = OtlpMetrics::open(settings, export, registry, &resource(), &network, &accounts).unwrap();
         exporter.push();
         assert!(network.shutdown(soon()));
 
@@ -192,13 +194,14 @@ fn metrics_arrive_with_exemplars() {
             (&[0, 1, 0][..], &[0.5, 1.0][..])
         );
         assert_eq!(point.exemplars[0].trace_id, [1; 16]);
+        assert_eq!(sum.data_points[0].exemplars[0].trace_id, [1; 16]);
         assert_eq!(metrics.iter().find(|metric| metric.name == "latency_seconds").unwrap().unit, "s");
     }
 }
 
 #[test]
 fn gzip_is_decoded_by_the_other_side() {
-    for protocol in BOTH {
+    for protocol in PROTOCOLS {
         let (collector, address) = Collector::start(None, vec![]);
         let mut settings = settings(protocol, "http", address, "/v1/traces");
         settings.gzip = true;
@@ -233,7 +236,7 @@ fn tls_with_a_private_authority_and_a_client_certificate() {
         config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
         config
     };
-    for protocol in BOTH {
+    for protocol in PROTOCOLS {
         let (collector, address) = Collector::start(Some(server()), vec![]);
         let mut settings = settings(protocol, "https", address, "/v1/traces");
         settings.tls.ca = Some(authority.pem().into_bytes());
@@ -250,7 +253,7 @@ fn tls_with_a_private_authority_and_a_client_certificate() {
 #[test]
 fn one_span_goes_to_several_collectors_with_books_of_their_own() {
     let (network, accounts) = (Network::start().unwrap(), Accounts::new());
-    let collectors: Vec<_> = BOTH.into_iter().map(|protocol| (protocol, Collector::start(None, vec![]))).collect();
+    let collectors: Vec<_> = PROTOCOLS.into_iter().map(|protocol| (protocol, Collector::start(None, vec![]))).collect();
     let exporters: Vec<_> = collectors
         .iter()
         .map(|(protocol, (_, address))| {
@@ -263,7 +266,7 @@ fn one_span_goes_to_several_collectors_with_books_of_their_own() {
     assert!(network.shutdown(soon()));
     assert!(collectors.iter().all(|(_, (collector, _))| collector.span_count() == 1));
     let sinks: Vec<_> = accounts.balances().into_iter().map(|books| (books.sink, books.delivered)).collect();
-    assert_eq!(sinks, [("otlp".to_owned(), 1), ("otlp-2".to_owned(), 1)]);
+    assert_eq!(sinks, [("otlp".to_owned(), 1), ("otlp-2".to_owned(), 1), ("otlp-3".to_owned(), 1)]);
 }
 
 #[test]

@@ -42,7 +42,7 @@ fn work(tripod: &Tripod) {
 
 #[test]
 fn spans_lines_and_metrics_arrive_from_one_service() {
-    for protocol in ["grpc", "http/protobuf"] {
+    for protocol in ["grpc", "http/protobuf", "http/json"] {
         let (collector, address) = Collector::start(None, vec![]);
         let tripod = service(address, protocol);
         work(&tripod);

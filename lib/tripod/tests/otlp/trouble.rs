@@ -10,63 +10,93 @@ use tripod::accounts::{Balance, Reason};
 use tripod::network::QueueOptions;
 
 use super::collector::{Collector, Trouble, settings};
-use super::{BOTH, quick, send};
+use super::{PROTOCOLS, Signal, quick, send_signal};
 use tripod::sinks::otlp::Protocol;
 
 fn dropped(books: &Balance, reason: Reason) -> u64 {
     books.dropped.iter().find(|(other, _)| *other == reason).unwrap().1
 }
 
-/// Sends ten spans in one batch to a collector with these troubles.
-fn against(protocol: Protocol, troubles: Vec<Trouble>) -> (Balance, usize) {
+/// Sends ten items to a collector with these troubles: spans and log events in one batch, snapshots one by one.
+fn against(signal: Signal, protocol: Protocol, troubles: Vec<Trouble>) -> (Balance, usize) {
     let (collector, address) = Collector::start(None, troubles);
     let options = QueueOptions { linger: Duration::from_secs(60), ..quick() };
-    let books = send(settings(protocol, "http", address, "/v1/traces"), options, 10, Duration::from_secs(60));
-    let received = collector.span_count();
-    (books, received)
+    let settings = settings(protocol, "http", address, signal.path());
+    let books = send_signal(signal, settings, options, 10, Duration::from_secs(60));
+    (books, collector.count(signal))
 }
+
+/// Items in the first request.
+fn first(signal: Signal) -> u64 {
+    if signal == Signal::Metrics { 1 } else { 10 }
+}
+
+const HTTP: [Protocol; 2] = [Protocol::HttpProtobuf, Protocol::HttpJson];
 
 #[test]
 fn what_may_work_later_is_tried_again() {
-    for status in [429, 502, 503, 504] {
-        let (books, received) = against(Protocol::HttpProtobuf, vec![Trouble::Http(status); 2]);
-        assert_eq!((books.delivered, books.retried, received), (10, 20, 10), "{status}");
-    }
-    let exhausted = Status::with_error_details(
-        tonic::Code::ResourceExhausted,
-        "later",
-        ErrorDetails::with_retry_info(Some(Duration::from_millis(3))),
-    );
-    for status in [Status::unavailable(""), Status::aborted(""), Status::deadline_exceeded(""), exhausted] {
-        let (books, received) = against(Protocol::Grpc, vec![Trouble::Grpc(status.clone())]);
-        assert_eq!((books.delivered, books.retried, received), (10, 10, 10), "{status}");
+    for signal in Signal::ALL {
+        for (status, protocol) in [429, 502, 503, 504].into_iter().zip(HTTP.into_iter().cycle()) {
+            let (books, received) = against(signal, protocol, vec![Trouble::Http(status); 2]);
+            assert_eq!((books.delivered, books.retried, received), (10, 2 * first(signal), 10), "{status} {signal:?}");
+        }
+        let exhausted = Status::with_error_details(
+            tonic::Code::ResourceExhausted,
+            "later",
+            ErrorDetails::with_retry_info(Some(Duration::from_millis(3))),
+        );
+        for status in [Status::unavailable(""), Status::aborted(""), Status::deadline_exceeded(""), exhausted] {
+            let (books, received) = against(signal, Protocol::Grpc, vec![Trouble::Grpc(status.clone())]);
+            assert_eq!((books.delivered, books.retried, received), (10, first(signal), 10), "{status} {signal:?}");
+        }
     }
 }
 
 #[test]
 fn what_never_works_is_dropped_at_once() {
-    for status in [400, 401, 404, 413, 500] {
-        let (books, received) = against(Protocol::HttpProtobuf, vec![Trouble::Http(status)]);
-        assert_eq!((dropped(&books, Reason::Refused), books.retried, received), (10, 0, 0), "{status}");
-    }
-    for status in [Status::invalid_argument(""), Status::unauthenticated(""), Status::resource_exhausted("")] {
-        let (books, received) = against(Protocol::Grpc, vec![Trouble::Grpc(status.clone())]);
-        assert_eq!((dropped(&books, Reason::Refused), books.retried, received), (10, 0, 0), "{status}");
+    for signal in Signal::ALL {
+        let lost = first(signal);
+        let arrive = 10 - lost as usize;
+        for (status, protocol) in [400, 401, 404, 413, 500].into_iter().zip(HTTP.into_iter().cycle()) {
+            let (books, received) = against(signal, protocol, vec![Trouble::Http(status)]);
+            let found = (dropped(&books, Reason::Refused), books.retried, received);
+            assert_eq!(found, (lost, 0, arrive), "{status} {signal:?}");
+        }
+        for status in [Status::invalid_argument(""), Status::unauthenticated(""), Status::resource_exhausted("")] {
+            let (books, received) = against(signal, Protocol::Grpc, vec![Trouble::Grpc(status.clone())]);
+            let found = (dropped(&books, Reason::Refused), books.retried, received);
+            assert_eq!(found, (lost, 0, arrive), "{status} {signal:?}");
+        }
     }
 }
 
 #[test]
 fn a_partial_success_counts_what_was_rejected() {
-    for protocol in BOTH {
-        let (books, _) = against(protocol, vec![Trouble::Partial(3)]);
-        assert_eq!((books.delivered, dropped(&books, Reason::Refused), books.retried), (7, 3, 0), "{protocol:?}");
+    for protocol in PROTOCOLS {
+        for signal in [Signal::Spans, Signal::Logs] {
+            let (books, _) = against(signal, protocol, vec![Trouble::Partial(3)]);
+            let found = (books.delivered, dropped(&books, Reason::Refused), books.retried);
+            assert_eq!(found, (7, 3, 0), "{protocol:?} {signal:?}");
+        }
+        // A snapshot of which some points were rejected did not arrive as a whole.
+        let (books, _) = against(Signal::Metrics, protocol, vec![Trouble::Partial(3)]);
+        assert_eq!((books.delivered, dropped(&books, Reason::Refused), books.retried), (9, 1, 0), "{protocol:?}");
     }
 }
 
 #[test]
 fn retries_end() {
-    let (books, received) = against(Protocol::HttpProtobuf, vec![Trouble::Http(503); 100]);
-    assert_eq!((dropped(&books, Reason::Retries), books.retried, received), (10, 30, 0));
+    for signal in Signal::ALL {
+        for protocol in HTTP {
+            let (books, received) = against(signal, protocol, vec![Trouble::Http(503); 100]);
+            assert_eq!((dropped(&books, Reason::Retries), books.retried, received), (10, 30, 0), "{signal:?}");
+        }
+    }
+}
+
+/// Each signal over each protocol.
+fn everything() -> impl Iterator<Item = (Signal, Protocol)> {
+    Signal::ALL.into_iter().flat_map(|signal| PROTOCOLS.map(|protocol| (signal, protocol)))
 }
 
 /// A server that does this with each connection.
@@ -86,10 +116,10 @@ fn raw(handle: impl Fn(std::net::TcpStream) + Send + Sync + Clone + 'static) -> 
 fn a_hanging_collector_costs_its_own_data_and_no_more_than_the_deadline() {
     // Reads everything and never answers.
     let address = raw(|mut stream| while stream.read(&mut [0; 4096]).is_ok_and(|read| read > 0) {});
-    for protocol in BOTH {
-        let settings = settings(protocol, "http", address, "/v1/traces");
+    for (signal, protocol) in everything() {
+        let settings = settings(protocol, "http", address, signal.path());
         let options = QueueOptions { max_bytes: 20_000, ..quick() };
-        let books = send(settings, options, 1000, Duration::from_millis(100));
+        let books = send_signal(signal, settings, options, 1000, Duration::from_millis(100));
         assert_eq!(books.delivered, 0);
         assert!(dropped(&books, Reason::QueueFull) > 0 && dropped(&books, Reason::Shutdown) > 0, "{books:?}");
     }
@@ -98,11 +128,11 @@ fn a_hanging_collector_costs_its_own_data_and_no_more_than_the_deadline() {
 #[test]
 fn attempts_that_hang_time_out() {
     let address = raw(|mut stream| while stream.read(&mut [0; 4096]).is_ok_and(|read| read > 0) {});
-    for protocol in BOTH {
-        let mut settings = settings(protocol, "http", address, "/v1/traces");
+    for (signal, protocol) in everything() {
+        let mut settings = settings(protocol, "http", address, signal.path());
         settings.timeout = Duration::from_millis(20);
-        let books = send(settings, quick(), 10, Duration::from_secs(60));
-        assert_eq!(dropped(&books, Reason::Retries), 10, "{protocol:?}");
+        let books = send_signal(signal, settings, quick(), 10, Duration::from_secs(60));
+        assert_eq!(dropped(&books, Reason::Retries), 10, "{protocol:?} {signal:?}");
     }
 }
 
@@ -116,10 +146,10 @@ fn resets_and_nonsense_are_retried_and_then_counted() {
     // Nobody listens there any more.
     let closed = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
     for address in [resets, nonsense, closed] {
-        for protocol in BOTH {
-            let settings = settings(protocol, "http", address, "/v1/traces");
-            let books = send(settings, quick(), 10, Duration::from_secs(60));
-            assert_eq!(dropped(&books, Reason::Retries), 10, "{protocol:?}");
+        for (signal, protocol) in everything() {
+            let settings = settings(protocol, "http", address, signal.path());
+            let books = send_signal(signal, settings, quick(), 10, Duration::from_secs(60));
+            assert_eq!(dropped(&books, Reason::Retries), 10, "{protocol:?} {signal:?}");
         }
     }
 }
@@ -135,20 +165,24 @@ fn a_collector_that_answers_byte_by_byte_times_out() {
             std::thread::sleep(Duration::from_millis(2));
         }
     });
-    let mut settings = settings(Protocol::HttpProtobuf, "http", address, "/v1/traces");
-    settings.timeout = Duration::from_millis(20);
-    let books = send(settings, quick(), 10, Duration::from_secs(60));
-    assert_eq!(dropped(&books, Reason::Retries), 10);
+    for signal in Signal::ALL {
+        for protocol in HTTP {
+            let mut settings = settings(protocol, "http", address, signal.path());
+            settings.timeout = Duration::from_millis(20);
+            let books = send_signal(signal, settings, quick(), 3, Duration::from_secs(60));
+            assert_eq!(dropped(&books, Reason::Retries), 3, "{protocol:?} {signal:?}");
+        }
+    }
 }
 
 #[test]
 fn a_collector_that_comes_back_gets_the_rest() {
-    for protocol in BOTH {
-        let (collector, address) = Collector::start(None, vec![]);
-        let settings = settings(protocol, "http", address, "/v1/traces");
+    for (signal, protocol) in everything() {
+        let (collector, address) = Collector::start(None, vec![Trouble::Http(503), Trouble::Http(503)]);
+        let settings = settings(protocol, "http", address, signal.path());
         let options = QueueOptions { batch_items: 16, ..quick() };
-        let books = send(settings, options, 1000, Duration::from_secs(60));
-        assert_eq!((books.delivered, collector.span_count()), (1000, 1000), "{protocol:?}");
-        assert!(collector.spans().len() >= 1000 / 16);
+        let books = send_signal(signal, settings, options, 1000, Duration::from_secs(60));
+        assert_eq!((books.delivered, collector.count(signal)), (1000, 1000), "{protocol:?} {signal:?}");
+        assert!(collector.headers().len() >= 1000 / 16);
     }
 }

@@ -2,7 +2,7 @@
 
 use super::{Headers, HeadersMut};
 use crate::context::baggage::{decode_percent, encode_percent};
-use crate::context::{Context, SpanContext, SpanId, TraceFlags, TraceId, TraceState};
+use crate::context::{Baggage, Context, SpanContext, SpanId, TraceFlags, TraceId, TraceState};
 
 const SAMPLED: u8 = 1;
 const DEBUG: u8 = 2;
@@ -30,8 +30,8 @@ pub(super) fn extract(headers: &(impl Headers + ?Sized)) -> Option<SpanContext> 
     })
 }
 
-pub(super) fn inject_baggage(context: &Context, allowed: &impl Fn(&str) -> bool, headers: &mut impl HeadersMut) {
-    for (name, value) in context.baggage().iter().filter(|(name, _)| allowed(name)) {
+pub(super) fn inject_baggage(baggage: &Baggage, headers: &mut impl HeadersMut) {
+    for (name, value) in baggage.iter() {
         let mut text = String::with_capacity(value.len());
         encode_percent(value, &mut text);
         headers.set(format!("uberctx-{}", name.to_ascii_lowercase()).into(), text);
@@ -66,7 +66,7 @@ mod tests {
     fn carries_baggage_in_headers_of_its_own() {
         let context = Context::new().with_baggage("user", "a b");
         let mut headers = http::HeaderMap::new();
-        inject_baggage(&context, &|_| true, &mut headers);
+        inject_baggage(context.baggage(), &mut headers);
         assert_eq!(headers["uberctx-user"], "a%20b");
         let mut back = Context::new();
         extract_baggage(&headers, &mut back);

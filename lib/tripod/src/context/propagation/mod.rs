@@ -6,7 +6,8 @@ use std::sync::{Arc, OnceLock};
 use parking_lot::RwLock;
 
 use super::baggage::{decode_percent, encode_percent};
-use super::{Context, Parent, SpanContext};
+use super::{Baggage, Context, Parent, SpanContext};
+use crate::redaction::Redactor;
 
 mod b3;
 mod jaeger;
@@ -163,6 +164,7 @@ pub const ID_HEADERS: [(&str, &str); 5] = [
 pub struct Propagator {
     formats: Vec<Format>,
     baggage_allowed: Vec<String>,
+    redactor: Redactor,
 }
 
 impl Default for Propagator {
@@ -176,7 +178,14 @@ impl Propagator {
     /// A propagator of these formats. `baggage_allowed` names the members of the baggage that may leave for others, `*`
     /// all of them.
     pub fn new(formats: Vec<Format>, baggage_allowed: Vec<String>) -> Self {
-        Self { formats, baggage_allowed }
+        Self { formats, baggage_allowed, redactor: Redactor::default() }
+    }
+
+    /// Redacts with this instead of the default what leaves for others.
+    #[must_use]
+    pub fn with_redactor(mut self, redactor: Redactor) -> Self {
+        self.redactor = redactor;
+        self
     }
 
     /// The formats.
@@ -184,22 +193,22 @@ impl Propagator {
         &self.formats
     }
 
-    /// Writes a context for a call to another service: its place in the trace, the allowed baggage, request and
-    /// correlation id. The place in the trace is the context's parent: take the context by [`super::current`].
+    /// Writes a context for a call to another service: its place in the trace, the allowed baggage, redacted,
+    /// request and correlation id. The place in the trace is the context's parent: take the context by [`super::current`].
     pub fn inject(&self, context: &Context, headers: &mut impl HeadersMut) {
         let allowed = |name: &str| self.baggage_allowed.iter().any(|allowed| allowed == "*" || allowed == name);
-        self.inject_as(context, allowed, &ID_HEADERS[..2], headers);
+        self.inject_as(context, &context.baggage().leaving(allowed, &self.redactor), &ID_HEADERS[..2], headers);
     }
 
     /// Writes a context for a queue of our own: its place in the trace, all baggage, all ids.
     pub fn inject_trusted(&self, context: &Context, headers: &mut impl HeadersMut) {
-        self.inject_as(context, |_| true, &ID_HEADERS, headers);
+        self.inject_as(context, context.baggage(), &ID_HEADERS, headers);
     }
 
     fn inject_as(
         &self,
         context: &Context,
-        allowed: impl Fn(&str) -> bool,
+        baggage: &Baggage,
         ids: &[(&'static str, &'static str)],
         headers: &mut impl HeadersMut,
     ) {
@@ -209,11 +218,11 @@ impl Propagator {
         for format in &self.formats {
             match format {
                 Format::Baggage => {
-                    if let Some(header) = context.baggage().header(&allowed) {
+                    if let Some(header) = baggage.header() {
                         headers.set("baggage".into(), header);
                     }
                 }
-                Format::Jaeger => jaeger::inject_baggage(context, &allowed, headers),
+                Format::Jaeger => jaeger::inject_baggage(baggage, headers),
                 _ => {}
             }
         }

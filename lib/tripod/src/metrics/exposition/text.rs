@@ -20,7 +20,7 @@ pub fn prometheus_text(snapshot: &Snapshot) -> String {
         let _ = write!(out, "# HELP {exposed} ");
         escape(&mut out, &family.help, false);
         let _ = writeln!(out, "\n# TYPE {exposed} {kind}");
-        samples(&mut out, family, &exposed, false);
+        samples(&mut out, family, &exposed, false, None);
     }
     out
 }
@@ -44,7 +44,8 @@ pub fn openmetrics_text(snapshot: &Snapshot) -> String {
         let _ = write!(out, "# HELP {stem} ");
         escape(&mut out, &family.help, true);
         out.push('\n');
-        samples(&mut out, family, &family.exposed_name(), true);
+        let created = snapshot.created_lines.then_some(&*stem);
+        samples(&mut out, family, &family.exposed_name(), true, created);
     }
     out.push_str("# EOF\n");
     out
@@ -54,7 +55,8 @@ fn capacity(snapshot: &Snapshot) -> usize {
     snapshot.families.iter().map(|family| 200 + 120 * family.series.len()).sum()
 }
 
-fn samples(out: &mut String, family: &FamilySnapshot, exposed: &str, open: bool) {
+/// `created` is the family's name, when lines are wanted that say since when a series counts.
+fn samples(out: &mut String, family: &FamilySnapshot, exposed: &str, open: bool, created: Option<&str>) {
     for series in &family.series {
         match &series.value {
             SeriesValue::Counter(value) | SeriesValue::Gauge(value) => {
@@ -62,6 +64,9 @@ fn samples(out: &mut String, family: &FamilySnapshot, exposed: &str, open: bool)
                 labels(out, &series.labels, None);
                 out.push(' ');
                 number::write(out, *value);
+                if let Some(exemplar) = series.exemplar.as_ref().filter(|_| open) {
+                    self::exemplar(out, exemplar);
+                }
                 out.push('\n');
             }
             SeriesValue::Info => {
@@ -70,6 +75,14 @@ fn samples(out: &mut String, family: &FamilySnapshot, exposed: &str, open: bool)
                 out.push_str(if open { " 1\n" } else { " 1.0\n" });
             }
             SeriesValue::Histogram(histogram) => self::histogram(out, exposed, &series.labels, histogram, open),
+        }
+        if let Some(stem) = created.filter(|_| matches!(family.kind, Kind::Counter | Kind::Histogram)) {
+            out.push_str(stem);
+            out.push_str("_created");
+            labels(out, &series.labels, None);
+            out.push(' ');
+            seconds(out, series.created);
+            out.push('\n');
         }
     }
 }
@@ -133,7 +146,13 @@ fn labels(out: &mut String, labels: &Labels, bound: Option<f64>) {
 fn exemplar(out: &mut String, exemplar: &Exemplar) {
     let _ = write!(out, " # {{trace_id=\"{}\",span_id=\"{}\"}} ", exemplar.trace_id, exemplar.span_id);
     number::write(out, exemplar.value);
-    let _ = write!(out, " {}.{:09}", exemplar.time / 1_000_000_000, exemplar.time % 1_000_000_000);
+    out.push(' ');
+    seconds(out, exemplar.time);
+}
+
+/// Nanoseconds as seconds, exactly.
+fn seconds(out: &mut String, nanoseconds: u64) {
+    let _ = write!(out, "{}.{:09}", nanoseconds / 1_000_000_000, nanoseconds % 1_000_000_000);
 }
 
 fn escape(out: &mut String, text: &str, quotes: bool) {

@@ -1,6 +1,7 @@
 //! Log events as OTLP has them.
 
 use super::attributes::{attribute, attributes, text_attribute};
+use super::json;
 use super::packed::{self, Packed};
 use super::protobuf::Message;
 use super::transport::Encode;
@@ -13,6 +14,7 @@ pub(super) struct Logs;
 impl Encode for Logs {
     type Item = Packed;
     const SERVICE: &'static str = "opentelemetry.proto.collector.logs.v1.LogsService";
+    const JSON: &'static json::Message = &json::LOGS;
 
     fn encode(&mut self, resource: &[u8], batch: Vec<Packed>, out: &mut Message) {
         packed::request(resource, &batch, out);
@@ -49,6 +51,9 @@ pub(super) fn write(out: &mut Message, event: &LogEvent) {
     if let Some(file) = event.file {
         text_attribute(out, 6, "code.file.path", file);
     }
+    if let Some(function) = event.function {
+        text_attribute(out, 6, "code.function.name", function);
+    }
     if let Some(line) = event.line {
         attribute(out, 6, "code.line.number", &Value::Integer(line.into()));
     }
@@ -58,4 +63,30 @@ pub(super) fn write(out: &mut Message, event: &LogEvent) {
         out.bytes(10, &span.span_id.0);
     }
     out.fixed64(11, event.time);
+    if is_name(&event.event) {
+        out.text(12, &event.event);
+    }
+}
+
+/// Whether what happened is the name of a kind of event (`command_received`, `job.completed`) and no sentence: the
+/// record then is an event of the OpenTelemetry logs data model (field `EventName`).
+fn is_name(event: &str) -> bool {
+    event.len() <= 128
+        && event.starts_with(|first: char| first.is_ascii_alphabetic())
+        && event.ends_with(|last: char| last.is_ascii_alphanumeric())
+        && event.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'.' | b'-'))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::is_name;
+
+    #[test]
+    fn names_are_told_from_sentences() {
+        let names = ["command_received", "job.completed", "a", "health-check", "started"];
+        assert!(names.into_iter().all(is_name));
+        let sentences = ["", "listening on port 8000", "done.", "42", "_", "größe", "a=b", "a,b"];
+        assert!(!sentences.into_iter().any(is_name));
+        assert!(!is_name(&"x".repeat(129)));
+    }
 }

@@ -15,6 +15,7 @@ use crate::sinks::Sink;
 use crate::traces::{SpanData, SpanSink};
 
 mod attributes;
+mod json;
 mod logs;
 mod metrics;
 mod packed;
@@ -111,6 +112,24 @@ impl Sink for OtlpLogs {
     }
 }
 
+/// How metrics are exported.
+#[derive(Clone, Debug)]
+pub struct MetricExport {
+    /// Between two snapshots.
+    pub interval: Duration,
+    /// Since when their numbers count.
+    pub temporality: Temporality,
+    /// How a snapshot waits and is sent; each is a batch of its own.
+    pub queue: QueueOptions,
+}
+
+impl MetricExport {
+    /// With a queue as large as those of the other signals.
+    pub fn new(interval: Duration, temporality: Temporality) -> Self {
+        Self { interval, temporality, queue: QueueOptions::default() }
+    }
+}
+
 /// Exports snapshots of all metrics, in intervals and at the end.
 #[derive(Clone, Debug)]
 pub struct OtlpMetrics {
@@ -125,14 +144,14 @@ impl OtlpMetrics {
     /// When the address or the certificates cannot be used.
     pub fn open(
         settings: OtlpSettings,
-        interval: Duration,
-        temporality: Temporality,
+        export: MetricExport,
         registry: Registry,
         resource: &Resource,
         network: &Network,
         accounts: &Accounts,
     ) -> io::Result<Self> {
-        let options = QueueOptions { batch_items: 1, linger: Duration::ZERO, ..QueueOptions::default() };
+        let MetricExport { interval, temporality, queue } = export;
+        let options = QueueOptions { batch_items: 1, linger: Duration::ZERO, ..queue };
         let queue = open(
             metrics::Metrics(OtlpWriter::new(temporality)),
             "metrics",

@@ -105,17 +105,26 @@ fn varint(mut value: u64) -> ([u8; 10], usize) {
     (bytes, length + 1)
 }
 
-/// Reads the fields of a message; for the short answers of collectors.
+/// Reads the fields of a message: of the short answers of collectors, and of our own requests on their way to JSON.
+#[derive(Clone)]
 pub(super) struct Fields<'a>(pub(super) &'a [u8]);
 
 /// The value of a field.
+#[derive(Clone, Copy)]
 pub(super) enum Field<'a> {
     Varint(u64),
     Bytes(&'a [u8]),
-    Other,
+    Fixed64(u64),
+    Fixed32(u32),
 }
 
-impl Fields<'_> {
+impl<'a> Fields<'a> {
+    fn take(&mut self, length: usize) -> Option<&'a [u8]> {
+        let (value, rest) = self.0.split_at_checked(length)?;
+        self.0 = rest;
+        Some(value)
+    }
+
     fn raw_varint(&mut self) -> Option<u64> {
         let mut value = 0;
         for shift in (0..64).step_by(7) {
@@ -136,15 +145,16 @@ impl<'a> Iterator for Fields<'a> {
     /// Ends at the end, and at the first byte that cannot be read.
     fn next(&mut self) -> Option<Self::Item> {
         let key = self.raw_varint()?;
-        let (length, is_bytes) = match (key & 7) as u32 {
-            VARINT => return Some((key >> 3, Field::Varint(self.raw_varint()?))),
-            FIXED64 => (8, false),
-            FIXED32 => (4, false),
-            BYTES => (usize::try_from(self.raw_varint()?).ok()?, true),
+        let field = match (key & 7) as u32 {
+            VARINT => Field::Varint(self.raw_varint()?),
+            FIXED64 => Field::Fixed64(u64::from_le_bytes(self.take(8)?.try_into().ok()?)),
+            FIXED32 => Field::Fixed32(u32::from_le_bytes(self.take(4)?.try_into().ok()?)),
+            BYTES => {
+                let length = usize::try_from(self.raw_varint()?).ok()?;
+                Field::Bytes(self.take(length)?)
+            }
             _ => return None,
         };
-        let (value, rest) = self.0.split_at_checked(length)?;
-        self.0 = rest;
-        Some((key >> 3, if is_bytes { Field::Bytes(value) } else { Field::Other }))
+        Some((key >> 3, field))
     }
 }

@@ -13,6 +13,8 @@ pub enum Protocol {
     Grpc,
     /// `http/protobuf`, by custom on port 4318.
     HttpProtobuf,
+    /// `http/json`, on the same port: three times the bytes, for collectors that take nothing else.
+    HttpJson,
 }
 
 /// One exporter of one signal.

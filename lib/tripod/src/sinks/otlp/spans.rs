@@ -1,6 +1,7 @@
 //! Spans as OTLP has them.
 
 use super::attributes::attributes;
+use super::json;
 use super::packed::{self, Packed};
 use super::protobuf::Message;
 use super::transport::Encode;
@@ -16,6 +17,7 @@ const IS_REMOTE: u32 = 0x200;
 impl Encode for Spans {
     type Item = Packed;
     const SERVICE: &'static str = "opentelemetry.proto.collector.trace.v1.TraceService";
+    const JSON: &'static json::Message = &json::TRACES;
 
     fn encode(&mut self, resource: &[u8], batch: Vec<Packed>, out: &mut Message) {
         packed::request(resource, &batch, out);
@@ -41,7 +43,7 @@ pub(super) fn write(out: &mut Message, span: &SpanData) {
     out.varint(6, kind);
     out.fixed64(7, span.start);
     out.fixed64(8, span.end);
-    attributes(out, 9, &span.attributes);
+    attributes(out, 9, span.all_attributes());
     out.optional_varint(10, span.dropped_attributes.into());
     span.events.iter().for_each(|event| out.message(11, |out| write_event(out, event)));
     out.optional_varint(12, span.dropped_events.into());

@@ -9,6 +9,7 @@ use flate2::Compression;
 use flate2::write::GzEncoder;
 use http::{HeaderValue, Method, Request, Uri, header};
 
+use super::json;
 use super::protobuf::{Field, Fields, Message};
 use super::settings::{OtlpSettings, Protocol};
 use crate::network::http::{Answer, HttpClient};
@@ -18,6 +19,8 @@ use crate::network::{Delivery, Transport};
 pub(super) trait Encode: Send + 'static {
     type Item: Send + 'static;
     const SERVICE: &'static str;
+    /// What the request is as JSON.
+    const JSON: &'static json::Message;
 
     fn encode(&mut self, resource: &[u8], batch: Vec<Self::Item>, out: &mut Message);
 }
@@ -36,7 +39,9 @@ pub(super) struct OtlpTransport<E> {
 impl<E: Encode> OtlpTransport<E> {
     pub(super) fn new(settings: OtlpSettings, resource: Vec<u8>, encode: E) -> io::Result<Self> {
         let (client, address) = match settings.protocol {
-            Protocol::HttpProtobuf => (HttpClient::new(&settings.endpoint, &settings.tls)?, settings.endpoint.clone()),
+            Protocol::HttpProtobuf | Protocol::HttpJson => {
+                (HttpClient::new(&settings.endpoint, &settings.tls)?, settings.endpoint.clone())
+            }
             Protocol::Grpc => {
                 let mut parts = settings.endpoint.clone().into_parts();
                 parts.path_and_query = Some(format!("/{}/Export", E::SERVICE).parse().map_err(io::Error::other)?);
@@ -54,8 +59,10 @@ impl<E: Encode> OtlpTransport<E> {
         let headers = request.headers_mut();
         headers.insert(header::USER_AGENT, HeaderValue::from_static(concat!("tripod/", env!("CARGO_PKG_VERSION"))));
         match self.settings.protocol {
-            Protocol::HttpProtobuf => {
-                headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/x-protobuf"));
+            Protocol::HttpProtobuf | Protocol::HttpJson => {
+                let json = self.settings.protocol == Protocol::HttpJson;
+                let content = if json { "application/json" } else { "application/x-protobuf" };
+                headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(content));
                 if self.settings.gzip {
                     headers.insert(header::CONTENT_ENCODING, HeaderValue::from_static("gzip"));
                 }
@@ -82,7 +89,7 @@ impl<E: Encode> Transport<E::Item> for OtlpTransport<E> {
     fn encode(&mut self, batch: Vec<E::Item>) -> Option<Bytes> {
         // gRPC has five bytes before each message: whether it is compressed, and its length.
         let prefix = match self.settings.protocol {
-            Protocol::HttpProtobuf => 0,
+            Protocol::HttpProtobuf | Protocol::HttpJson => 0,
             Protocol::Grpc => 5,
         };
         let mut message = Message(Vec::with_capacity(self.capacity));
@@ -90,6 +97,11 @@ impl<E: Encode> Transport<E::Item> for OtlpTransport<E> {
         self.encode.encode(&self.resource, batch, &mut message);
         self.capacity = message.0.len() + message.0.len() / 8;
         let mut body = message.0;
+        if self.settings.protocol == Protocol::HttpJson {
+            let mut text = Vec::with_capacity(3 * body.len());
+            json::write(E::JSON, &body, &mut text);
+            body = text;
+        }
         if self.settings.gzip {
             let mut out = Vec::with_capacity(body.len() / 4);
             out.resize(prefix, 0);
@@ -109,7 +121,8 @@ impl<E: Encode> Transport<E::Item> for OtlpTransport<E> {
         let request = self.request(body.clone());
         match self.client.send(request).await {
             Ok(answer) => match self.settings.protocol {
-                Protocol::HttpProtobuf => http_delivery(&answer),
+                Protocol::HttpProtobuf => http_delivery(&answer, accepted),
+                Protocol::HttpJson => http_delivery(&answer, |body| rejected(json::rejected(body))),
                 Protocol::Grpc => grpc_delivery(&answer),
             },
             Err(_) => Delivery::Retry { after: None },
@@ -118,7 +131,7 @@ impl<E: Encode> Transport<E::Item> for OtlpTransport<E> {
 }
 
 /// OTLP specification, OTLP/HTTP Response: only 429, 502, 503 and 504 may be tried again.
-fn http_delivery(answer: &Answer) -> Delivery {
+fn http_delivery(answer: &Answer, accepted: impl Fn(&[u8]) -> Delivery) -> Delivery {
     match answer.status.as_u16() {
         200..=299 => accepted(&answer.body),
         429 | 502 | 503 | 504 => Delivery::Retry { after: answer.retry_after() },
@@ -152,13 +165,14 @@ fn grpc_delivery(answer: &Answer) -> Delivery {
 fn accepted(body: &[u8]) -> Delivery {
     let partial =
         Fields(body).find_map(|field| if let (1, Field::Bytes(partial)) = field { Some(partial) } else { None });
-    let rejected = partial.and_then(|partial| {
+    let count = partial.and_then(|partial| {
         Fields(partial).find_map(|field| if let (1, Field::Varint(count)) = field { Some(count) } else { None })
     });
-    match rejected {
-        None | Some(0) => Delivery::Delivered,
-        Some(refused) => Delivery::Partial { refused },
-    }
+    rejected(count.unwrap_or_default())
+}
+
+fn rejected(refused: u64) -> Delivery {
+    if refused == 0 { Delivery::Delivered } else { Delivery::Partial { refused } }
 }
 
 /// `google.rpc.Status.details = 3`: `Any { type_url = 1, value = 2 }` with `RetryInfo { retry_delay = 1 { seconds = 1,

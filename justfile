@@ -35,6 +35,10 @@ interop:
     cargo build --package tripod-server
     interop/run
 
+# Prometheus' published test scripts against the PromQL engine, as a table; needs ../shared/conformance.
+conformance *arguments:
+    cargo xtask conformance promql {{arguments}}
+
 # Every fuzz target, so many seconds each.
 fuzz seconds="60":
     cargo xtask fuzz --seconds {{seconds}}

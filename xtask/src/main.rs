@@ -1,9 +1,11 @@
 //! Tasks of this repository that a shell script would do badly: `cargo xtask --help`.
 //!
-//! A task sees the server as a user does, by its command line and its public ports. This crate depends on no other of
+//! A task sees the server as a user does, by its command line and its public ports; what runs inside the house, it starts
+//! with a cargo of its own. This crate depends on no other of
 //! the house, so that it builds in seconds and cannot share a mistake with what it proves.
 
 mod bench;
+mod conformance;
 mod crash;
 mod fuzz;
 mod load;
@@ -33,6 +35,11 @@ enum Task {
         #[command(subcommand)]
         what: bench::Bench,
     },
+    /// Run published test data against what must answer alike.
+    Conformance {
+        #[command(subcommand)]
+        what: conformance::Conformance,
+    },
     /// Run every fuzz target for a bounded time.
     Fuzz(fuzz::Args),
     /// Build a peer to measure against, from the Go module proxy.
@@ -44,6 +51,7 @@ async fn main() -> ExitCode {
     let done = match Cli::parse().task {
         Task::Crash(args) => crash::run(args).await,
         Task::Bench { what } => bench::run(what).await,
+        Task::Conformance { what } => conformance::run(&what),
         Task::Fuzz(args) => fuzz::run(&args),
         Task::Peer(args) => peer::run(args).await,
     };

@@ -24,6 +24,8 @@ pub(crate) enum Encoding {
     Zstd,
     /// The zlib format, as the HTTP content coding `deflate` is defined.
     Deflate,
+    /// One block of Snappy, as remote write has it; not the framed format.
+    Snappy,
 }
 
 /// The names that are accepted, for a header and for messages.
@@ -62,6 +64,7 @@ impl Encoding {
             Self::Gzip => u64::from(u32::from_le_bytes(*received.last_chunk()?)),
             Self::Zstd => zstd::zstd_safe::get_frame_content_size(received).ok()??,
             Self::Deflate => return None,
+            Self::Snappy => return snap::raw::decompress_len(received).ok(),
         };
         usize::try_from(size).ok()
     }
@@ -72,6 +75,7 @@ impl Encoding {
             Self::Gzip => "gzip",
             Self::Zstd => "zstd",
             Self::Deflate => "deflate",
+            Self::Snappy => "snappy",
         }
     }
 }
@@ -97,6 +101,7 @@ pub(crate) fn decompress(
         Encoding::Identity => fill(received, encoding, claimed, limit, permit),
         Encoding::Gzip => fill(MultiGzDecoder::new(received), encoding, claimed, limit, permit),
         Encoding::Deflate => fill(ZlibDecoder::new(received), encoding, claimed, limit, permit),
+        Encoding::Snappy => snappy(received, limit, permit),
         Encoding::Zstd => zstd_decoder(received)
             .map_err(|error| malformed(encoding, &error))
             .and_then(|decoder| fill(decoder, encoding, claimed, limit, permit)),
@@ -115,6 +120,23 @@ pub(crate) fn too_large(limit: usize) -> Refusal {
          smaller batches"
     );
     Refusal::new(Reason::TooLarge, message)
+}
+
+/// A Snappy block says how large it becomes. That is believed as far as such bytes can go: three of them give 64.
+fn snappy(received: &[u8], limit: usize, permit: &mut Permit) -> Result<Vec<u8>, Refusal> {
+    let broken = |error: snap::Error| malformed(Encoding::Snappy, &io::Error::other(error));
+    let size = snap::raw::decompress_len(received).map_err(broken)?;
+    if size > limit {
+        return Err(too_large(limit));
+    }
+    if size > received.len().saturating_mul(22).saturating_add(64) {
+        return Err(malformed(Encoding::Snappy, &io::Error::other("it claims to be larger than it can be")));
+    }
+    permit.hold(size)?;
+    let mut output = vec![0; size];
+    let written = snap::raw::Decoder::new().decompress(received, &mut output).map_err(broken)?;
+    output.truncate(written);
+    Ok(output)
 }
 
 fn zstd_decoder(received: &[u8]) -> io::Result<impl Read> {
@@ -215,10 +237,12 @@ mod tests {
                 encoder.finish().unwrap()
             }
             Encoding::Zstd => zstd::encode_all(data, 1).unwrap(),
+            Encoding::Snappy => snap::raw::Encoder::new().compress_vec(data).unwrap(),
         }
     }
 
-    const ALL: [Encoding; 4] = [Encoding::Identity, Encoding::Gzip, Encoding::Zstd, Encoding::Deflate];
+    const ALL: [Encoding; 5] =
+        [Encoding::Identity, Encoding::Gzip, Encoding::Zstd, Encoding::Deflate, Encoding::Snappy];
 
     fn parse(values: &[&'static str]) -> Result<Encoding, Reason> {
         let mut headers = HeaderMap::new();
@@ -278,6 +302,18 @@ mod tests {
     }
 
     #[test]
+    fn a_snappy_block_that_claims_too_much_is_refused_before_memory_is_taken() {
+        // 32 MiB claimed by six bytes.
+        let block = [0x80, 0x80, 0x80, 0x10, 0x00, 0x00];
+        let admission = admission(usize::MAX);
+        let refusal = decompress(Encoding::Snappy, &block, 1 << 30, &mut admission.enter().unwrap()).unwrap_err();
+        assert_eq!(refusal.reason, Reason::Malformed);
+        let zeros = compress(Encoding::Snappy, &vec![0; 1 << 20]);
+        let whole = decompress(Encoding::Snappy, &zeros, 1 << 20, &mut admission.enter().unwrap());
+        assert_eq!(whole.map(|whole| whole.len()), Ok(1 << 20));
+    }
+
+    #[test]
     fn a_wide_zstd_window_is_refused() {
         // A frame header without content size that asks for a window of 128 MiB, then an empty last block.
         let frame = [0x28, 0xb5, 0x2f, 0xfd, 0x00, 17 << 3, 0x01, 0x00, 0x00];
@@ -292,7 +328,7 @@ mod tests {
         fn what_was_compressed_comes_back(
             data in prop::collection::vec(any::<u8>(), 0..5000),
             repeat in 1_usize..40,
-            which in 0_usize..4,
+            which in 0_usize..5,
         ) {
             let data = data.repeat(repeat);
             let admission = admission(usize::MAX);
@@ -302,7 +338,7 @@ mod tests {
         }
 
         #[test]
-        fn garbage_is_refused_and_never_panics(data in prop::collection::vec(any::<u8>(), 1..500), which in 1_usize..4) {
+        fn garbage_is_refused_and_never_panics(data in prop::collection::vec(any::<u8>(), 1..500), which in 1_usize..5) {
             let admission = admission(usize::MAX);
             let mut permit = admission.enter().unwrap();
             if decompress(ALL[which], &data, 1 << 20, &mut permit).is_err() {

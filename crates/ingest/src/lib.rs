@@ -20,6 +20,7 @@ mod decoding;
 mod ingest;
 mod meters;
 pub mod otlp;
+pub mod prometheus;
 mod refusal;
 mod settings;
 

@@ -5,6 +5,8 @@
 
 use tripod_storage::series::LabelMatcher;
 
+use crate::functions::signature;
+
 /// A piece of the query's text, in bytes from its start; `end` is the first byte after it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Span {
@@ -14,6 +16,21 @@ pub struct Span {
     pub end: usize,
 }
 
+impl Span {
+    /// The line and column at which it starts, counted from 1; the column in bytes, as Prometheus counts.
+    pub fn line_column(self, query: &str) -> (usize, usize) {
+        let before = &query.as_bytes()[..self.start.min(query.len())];
+        let line = before.iter().filter(|byte| **byte == b'\n').count() + 1;
+        let column = before.len() - before.iter().rposition(|byte| *byte == b'\n').map_or(0, |at| at + 1) + 1;
+        (line, column)
+    }
+
+    /// From the start of this piece to the end of another one.
+    pub fn to(self, last: Self) -> Self {
+        Self { start: self.start, end: last.end }
+    }
+}
+
 /// An expression and where it stands.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Expr {
@@ -21,6 +38,42 @@ pub struct Expr {
     pub kind: ExprKind,
     /// Where it stands in the query's text.
     pub span: Span,
+}
+
+impl Expr {
+    /// The type of its value.
+    pub fn value_type(&self) -> ValueType {
+        match &self.kind {
+            ExprKind::Number { .. } => ValueType::Scalar,
+            ExprKind::String(_) => ValueType::String,
+            ExprKind::Vector(_) | ExprKind::Aggregate(_) => ValueType::Vector,
+            ExprKind::Matrix(_) | ExprKind::Subquery(_) => ValueType::Matrix,
+            ExprKind::Unary { operand, .. } => operand.value_type(),
+            ExprKind::Paren(inner) => inner.value_type(),
+            ExprKind::Call(call) => signature(call.function).map_or(ValueType::Vector, |found| found.returns),
+            ExprKind::Binary(binary) => match (binary.lhs.value_type(), binary.rhs.value_type()) {
+                (ValueType::Scalar, ValueType::Scalar) => ValueType::Scalar,
+                _ => ValueType::Vector,
+            },
+        }
+    }
+
+    /// The expressions directly under this one, in the order in which Prometheus visits them: an aggregation's
+    /// parameter comes after what is aggregated.
+    pub fn children(&self) -> impl Iterator<Item = &Expr> {
+        let (one, other, more): (Option<&Expr>, Option<&Expr>, &[Expr]) = match &self.kind {
+            ExprKind::Number { .. } | ExprKind::String(_) | ExprKind::Vector(_) | ExprKind::Matrix(_) => {
+                (None, None, &[])
+            }
+            ExprKind::Subquery(subquery) => (Some(&subquery.expr), None, &[]),
+            ExprKind::Unary { operand, .. } => (Some(operand), None, &[]),
+            ExprKind::Paren(inner) => (Some(inner), None, &[]),
+            ExprKind::Binary(binary) => (Some(&binary.lhs), Some(&binary.rhs), &[]),
+            ExprKind::Aggregate(aggregate) => (Some(&aggregate.expr), aggregate.param.as_ref(), &[]),
+            ExprKind::Call(call) => (None, None, &call.args),
+        };
+        one.into_iter().chain(other).chain(more)
+    }
 }
 
 /// The kinds of expressions.
@@ -71,14 +124,36 @@ pub enum ValueType {
     Matrix,
 }
 
+impl ValueType {
+    /// The name in Prometheus' answers: `vector`.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Scalar => "scalar",
+            Self::String => "string",
+            Self::Vector => "vector",
+            Self::Matrix => "matrix",
+        }
+    }
+
+    /// The name in Prometheus' documentation and messages: `instant vector`.
+    pub fn documented_name(self) -> &'static str {
+        match self {
+            Self::Scalar => "scalar",
+            Self::String => "string",
+            Self::Vector => "instant vector",
+            Self::Matrix => "range vector",
+        }
+    }
+}
+
 /// Selects series.
 #[derive(Clone, Debug, PartialEq)]
 pub struct VectorSelector {
-    /// The metric's name, when it was written before the braces or quoted in them. It is among the matchers too.
+    /// The metric's name, when it was written before the braces. It is the last of the matchers too.
     pub name: Option<String>,
-    /// All conditions.
+    /// All conditions, in the order in which they were written. A name quoted in the braces is one of them.
     pub matchers: Vec<LabelMatcher>,
-    /// `offset`
+    /// `offset`; an offset of zero is none.
     pub offset: Option<Duration>,
     /// `@`
     pub at: Option<At>,
@@ -164,22 +239,17 @@ pub enum DurationKind {
     Step,
     /// `range()`
     Range,
-    /// `min(a, b)` or `max(a, b)`
+    /// `min_of(a, b)` or `max_of(a, b)`
     MinMax {
-        /// Whether it is `max`.
+        /// Whether it is `max_of`.
         max: bool,
         /// First operand.
         lhs: Box<DurationExpr>,
         /// Second operand.
         rhs: Box<DurationExpr>,
     },
-    /// `-a` or `+a`
-    Unary {
-        /// Whether the sign is a minus.
-        minus: bool,
-        /// What it applies to.
-        operand: Box<DurationExpr>,
-    },
+    /// `-a`; a plus leaves no trace.
+    Minus(Box<DurationExpr>),
     /// `a op b` with one of `+ - * / % ^`
     Binary {
         /// An arithmetic operator.
@@ -198,7 +268,7 @@ pub enum DurationKind {
 pub struct Binary {
     /// The operator.
     pub op: BinaryOp,
-    /// Where the operator stands.
+    /// Where the operator's sign or word stands.
     pub op_span: Span,
     /// Left operand.
     pub lhs: Expr,
@@ -206,7 +276,7 @@ pub struct Binary {
     pub rhs: Expr,
     /// `bool`: a comparison gives 0 or 1 instead of filtering.
     pub return_bool: bool,
-    /// How series are matched; only between two vectors.
+    /// How series are matched; there exactly when both operands are vectors.
     pub matching: Option<VectorMatching>,
 }
 
@@ -236,6 +306,58 @@ pub enum BinaryOp {
     Unless,
 }
 
+impl BinaryOp {
+    /// As it is written.
+    pub fn sign(self) -> &'static str {
+        match self {
+            Self::Add => "+",
+            Self::Sub => "-",
+            Self::Mul => "*",
+            Self::Div => "/",
+            Self::Mod => "%",
+            Self::Pow => "^",
+            Self::Atan2 => "atan2",
+            Self::Equal => "==",
+            Self::NotEqual => "!=",
+            Self::Greater => ">",
+            Self::GreaterOrEqual => ">=",
+            Self::Less => "<",
+            Self::LessOrEqual => "<=",
+            Self::TrimUpper => "</",
+            Self::TrimLower => ">/",
+            Self::And => "and",
+            Self::Or => "or",
+            Self::Unless => "unless",
+        }
+    }
+
+    /// `==`, `!=`, `<`, `<=`, `>`, `>=`
+    pub fn is_comparison(self) -> bool {
+        matches!(
+            self,
+            Self::Equal | Self::NotEqual | Self::Greater | Self::GreaterOrEqual | Self::Less | Self::LessOrEqual
+        )
+    }
+
+    /// `and`, `or`, `unless`
+    pub fn is_set(self) -> bool {
+        matches!(self, Self::And | Self::Or | Self::Unless)
+    }
+
+    /// How strongly it binds; more is stronger. All but `^` take their left operand first.
+    pub fn precedence(self) -> u8 {
+        match self {
+            Self::Or => 1,
+            Self::And | Self::Unless => 2,
+            Self::Equal | Self::NotEqual | Self::Greater | Self::GreaterOrEqual => 3,
+            Self::Less | Self::LessOrEqual | Self::TrimUpper | Self::TrimLower => 3,
+            Self::Add | Self::Sub => 4,
+            Self::Mul | Self::Div | Self::Mod | Self::Atan2 => 5,
+            Self::Pow => 6,
+        }
+    }
+}
+
 /// How the series of two vectors find each other.
 #[derive(Clone, Debug, PartialEq)]
 pub struct VectorMatching {
@@ -262,8 +384,20 @@ pub enum Cardinality {
     ManyToOne,
     /// `group_right`
     OneToMany,
-    /// Set operators.
+    /// Set operators, and only they.
     ManyToMany,
+}
+
+impl Cardinality {
+    /// The name in Prometheus' answers and messages.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::OneToOne => "one-to-one",
+            Self::ManyToOne => "many-to-one",
+            Self::OneToMany => "one-to-many",
+            Self::ManyToMany => "many-to-many",
+        }
+    }
 }
 
 /// `op by (labels) (param, expr)`
@@ -299,6 +433,42 @@ pub enum AggregateOp {
     Quantile,
     Limitk,
     LimitRatio,
+}
+
+impl AggregateOp {
+    /// The name in the language.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Sum => "sum",
+            Self::Avg => "avg",
+            Self::Count => "count",
+            Self::Min => "min",
+            Self::Max => "max",
+            Self::Group => "group",
+            Self::Stddev => "stddev",
+            Self::Stdvar => "stdvar",
+            Self::Topk => "topk",
+            Self::Bottomk => "bottomk",
+            Self::CountValues => "count_values",
+            Self::Quantile => "quantile",
+            Self::Limitk => "limitk",
+            Self::LimitRatio => "limit_ratio",
+        }
+    }
+
+    /// The type of its parameter; `None` when it has none.
+    pub fn parameter(self) -> Option<ValueType> {
+        match self {
+            Self::Topk | Self::Bottomk | Self::Quantile | Self::Limitk | Self::LimitRatio => Some(ValueType::Scalar),
+            Self::CountValues => Some(ValueType::String),
+            _ => None,
+        }
+    }
+
+    /// Whether it needs the switch for experimental functions.
+    pub fn is_experimental(self) -> bool {
+        matches!(self, Self::Limitk | Self::LimitRatio)
+    }
 }
 
 /// `function(args)`

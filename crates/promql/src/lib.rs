@@ -7,3 +7,8 @@
 pub mod ast;
 pub mod engine;
 pub mod functions;
+mod lexer;
+pub mod literal;
+pub mod parser;
+pub mod printer;
+pub mod promqltest;

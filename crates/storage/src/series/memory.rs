@@ -100,6 +100,14 @@ impl State {
             Value::Float(float) if is_stale(float) && last_histogram > last_float => {
                 Value::Histogram(stale_histogram())
             }
+            // Neighbours are compared once, here, and not by every query.
+            Value::Histogram(histogram) if last_histogram > last_float && Some(timestamp) > last_histogram => {
+                let before = samples.histograms.values.last();
+                Value::Histogram(match before {
+                    Some(before) => with_hint(histogram, before),
+                    None => histogram,
+                })
+            }
             value => value,
         };
         if last.is_some_and(|last| timestamp <= last) {
@@ -152,12 +160,21 @@ impl State {
     }
 }
 
+/// The histogram with what is known of a reset since the one before it.
+fn with_hint(histogram: Arc<FloatHistogram>, before: &FloatHistogram) -> Arc<FloatHistogram> {
+    let counter_reset_hint = histogram.hint_after(before);
+    if counter_reset_hint == histogram.counter_reset_hint {
+        return histogram;
+    }
+    Arc::new(FloatHistogram { counter_reset_hint, ..Arc::unwrap_or_clone(histogram) })
+}
+
 /// The histogram that marks a series as gone.
 pub(crate) fn stale_histogram() -> Arc<FloatHistogram> {
     Arc::new(FloatHistogram { sum: STALE_NAN, ..FloatHistogram::default() })
 }
 
-/// Whether the sample that is there at a time is the same, by bits; `None` when there is none.
+/// Whether the sample that is there at a time is the same, floats by bits; `None` when there is none.
 fn is_same(samples: &Samples, timestamp: i64, value: &Value) -> Option<bool> {
     let float = samples.floats.timestamps.binary_search(&timestamp).ok().map(|at| samples.floats.values[at]);
     let histogram =
@@ -165,7 +182,8 @@ fn is_same(samples: &Samples, timestamp: i64, value: &Value) -> Option<bool> {
     Some(match (float, histogram, value) {
         (None, None, _) => return None,
         (Some(there), _, Value::Float(value)) => there.to_bits() == value.to_bits(),
-        (_, Some(there), Value::Histogram(value)) => there == value,
+        // The hint may have been found out here.
+        (_, Some(there), Value::Histogram(value)) => there.same_data(value),
         _ => false,
     })
 }
@@ -365,5 +383,35 @@ mod tests {
         assert_eq!(outcome(&store, batch("x", 1000, 1.0)).await, None);
         assert_eq!(outcome(&store, batch("x", 1000, 2.0)).await, Some(Rejection::DuplicateTimestamp));
         assert_eq!(outcome(&store, batch("x", 999, 1.0)).await, Some(Rejection::OutOfOrder));
+    }
+
+    #[test]
+    fn histograms_say_whether_there_was_a_reset_between_neighbours() {
+        use tripod_model::series::CounterResetHint::{Gauge, NotCounterReset, Unknown};
+        let store = MemorySeriesStore::new();
+        let labels = Labels::from_pairs([("__name__", "h")]);
+        let sample = |timestamp, count, counter_reset_hint| HistogramSample {
+            series: 0,
+            timestamp,
+            start: 0,
+            value: Arc::new(FloatHistogram { count, counter_reset_hint, ..FloatHistogram::default() }),
+        };
+        let samples = [
+            sample(1, 1.0, Unknown),
+            sample(2, 5.0, Unknown),
+            sample(3, 2.0, Unknown),
+            sample(4, 2.0, Unknown),
+            sample(5, 3.0, Gauge),
+            sample(6, 4.0, Unknown),
+        ];
+        let batch = SeriesBatch { labels: vec![labels], histograms: samples.to_vec(), ..SeriesBatch::default() };
+        store.append_series(batch.clone()).now_or_never().unwrap().unwrap();
+        let again = store.append_series(batch).now_or_never().unwrap().unwrap();
+        assert_eq!((again.histograms, again.refused), (6, 0), "the same samples again are no conflict");
+        let select = SelectSeries { matchers: Vec::new(), range: MillisRange::ALL };
+        let selected = store.select_series(select).now_or_never().unwrap().unwrap();
+        let samples = selected[0].samples(MillisRange::ALL).unwrap();
+        let hints: Vec<_> = samples.histograms.values.iter().map(|histogram| histogram.counter_reset_hint).collect();
+        assert_eq!(hints, [Unknown, NotCounterReset, Unknown, NotCounterReset, Gauge, Unknown]);
     }
 }

@@ -28,6 +28,27 @@ impl Labels {
         builder.build()
     }
 
+    /// Labels from pairs that are in the order of their names, without the work of putting them in order. Labels with an
+    /// empty value are left out.
+    ///
+    /// # Errors
+    /// `None` when a name is not after the one before.
+    pub fn from_sorted<'a>(pairs: impl Iterator<Item = (&'a str, &'a str)>) -> Option<Self> {
+        let mut packed = Vec::with_capacity(256);
+        let mut before: Option<&str> = None;
+        for (name, value) in pairs {
+            if before.is_some_and(|before| before >= name) {
+                return None;
+            }
+            before = Some(name);
+            if !value.is_empty() {
+                put(&mut packed, name);
+                put(&mut packed, value);
+            }
+        }
+        Some(Self(packed.into()))
+    }
+
     /// The labels in the order of their names.
     pub fn iter(&self) -> impl Iterator<Item = (&str, &str)> + Clone {
         let mut rest: &[u8] = &self.0;
@@ -240,6 +261,16 @@ impl LabelsBuilder {
         self.pairs.iter().find(|(each, value)| **each == *name && !value.is_empty()).map(|(_, value)| &**value)
     }
 
+    /// The labels as they are now, in no promised order, without those that are empty.
+    pub fn iter(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.pairs.iter().filter(|(_, value)| !value.is_empty()).map(|(name, value)| (&**name, &**value))
+    }
+
+    /// Removes the labels whose name the function does not accept.
+    pub fn retain(&mut self, mut accept: impl FnMut(&str) -> bool) {
+        self.pairs.retain(|(name, _)| accept(name));
+    }
+
     /// The labels, sorted, without those that are empty.
     pub fn build(mut self) -> Labels {
         self.pairs.sort_unstable();
@@ -264,6 +295,17 @@ mod tests {
         assert_eq!(labels.to_string(), r#"{__name__="up", job="web"}"#);
         assert_eq!(labels.without_metric_name(), Labels::from_pairs([("job", "web")]));
         assert_eq!(labels.to_builder().build(), labels);
+        let mut builder = labels.to_builder();
+        builder.retain(|name| name != "job");
+        assert_eq!(builder.iter().collect::<Vec<_>>(), [("__name__", "up")]);
+    }
+
+    #[test]
+    fn sorted_pairs_need_no_sorting() {
+        let pairs = [("__name__", "up"), ("job", "api"), ("zone", "")];
+        assert_eq!(Labels::from_sorted(pairs.into_iter()), Some(Labels::from_pairs(pairs)));
+        assert_eq!(Labels::from_sorted([("b", "1"), ("a", "1")].into_iter()), None);
+        assert_eq!(Labels::from_sorted([("a", "1"), ("a", "2")].into_iter()), None);
     }
 
     #[test]

@@ -6,10 +6,15 @@ mod exemplar;
 mod histogram;
 mod labels;
 mod metadata;
+mod number;
 mod samples;
 
 pub use exemplar::SeriesExemplar;
-pub use histogram::{CounterResetHint, FloatHistogram, NativeSpan};
+pub use histogram::{
+    Bucket, ClassicHistogram, CounterResetHint, FloatHistogram, FractionEstimate, HistogramMean, HistogramSum,
+    IncompatibleSchemas, InvalidClassic, InvalidHistogram, NanEffect, NativeSpan, QuantileEstimate, Reconciled, Trim,
+};
 pub use labels::{Labels, LabelsBuilder, METRIC_NAME};
 pub use metadata::{MetricType, SeriesMetadata};
+pub use number::ShortFloat;
 pub use samples::{FloatSamples, HistogramSamples, STALE_NAN, Samples, is_stale};

@@ -1,6 +1,6 @@
 use std::sync::Arc;
 
-use super::FloatHistogram;
+use super::{CounterResetHint, FloatHistogram};
 
 /// The NaN that marks a series as gone from a moment on. Only these exact bits; any other NaN is a value.
 pub const STALE_NAN: f64 = f64::from_bits(0x7ff0_0000_0000_0002);
@@ -93,6 +93,17 @@ impl HistogramSamples {
         }
         self.timestamps.insert(place, timestamp);
         self.values.insert(place, value);
+        self.forget_neighbour(place + 1);
+    }
+
+    /// Says of the histogram at a place, if there is one, that nothing is known of a reset before it, because another one
+    /// is its neighbour now than the one it was compared with.
+    fn forget_neighbour(&mut self, place: usize) {
+        if let Some(histogram) = self.values.get_mut(place)
+            && histogram.counter_reset_hint == CounterResetHint::NotCounterReset
+        {
+            Arc::make_mut(histogram).counter_reset_hint = CounterResetHint::Unknown;
+        }
     }
 
     /// Adds a histogram that is later than all before; `start` is 0 when unknown.
@@ -120,7 +131,10 @@ impl Samples {
         self.histograms.values.drain(histograms.clone());
         self.histograms.timestamps.drain(histograms.clone());
         if !self.histograms.start_timestamps.is_empty() {
-            self.histograms.start_timestamps.drain(histograms);
+            self.histograms.start_timestamps.drain(histograms.clone());
+        }
+        if !histograms.is_empty() {
+            self.histograms.forget_neighbour(histograms.start);
         }
     }
 }
@@ -152,5 +166,24 @@ mod tests {
         samples.push(2, 2.0, 1);
         samples.push(3, 3.0, 0);
         assert_eq!(samples.start_timestamps, [0, 1, 0]);
+    }
+
+    #[test]
+    fn what_is_known_of_resets_holds_between_neighbours_only() {
+        use CounterResetHint::{NotCounterReset, Unknown};
+        let histogram =
+            || Arc::new(FloatHistogram { counter_reset_hint: NotCounterReset, ..FloatHistogram::default() });
+        let hints = |samples: &Samples| {
+            samples.histograms.values.iter().map(|histogram| histogram.counter_reset_hint).collect::<Vec<_>>()
+        };
+        let mut samples = Samples::default();
+        (0..5).for_each(|time| samples.histograms.push(time * 10, histogram(), 0));
+        samples.histograms.insert(2, 15, histogram(), 0);
+        assert_eq!(
+            hints(&samples),
+            [NotCounterReset, NotCounterReset, NotCounterReset, Unknown, NotCounterReset, NotCounterReset]
+        );
+        samples.remove(20, 30);
+        assert_eq!(hints(&samples), [NotCounterReset, NotCounterReset, NotCounterReset, Unknown]);
     }
 }

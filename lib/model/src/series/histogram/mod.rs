@@ -1,3 +1,37 @@
+//! Native histograms: what they are, and the operations on them that queries and receivers need.
+//!
+//! Results are those of Prometheus' `model/histogram`; the buckets of both sides are walked as pairs of index and count,
+//! so that no operation depends on how spans are cut.
+//!
+//! Two answers differ from Prometheus' on purpose, because its are wrong: adding or comparing histograms of different
+//! schemas when the finer one's buckets lie in the bucket around zero (it counts them twice, when the coarser bucket
+//! reaches further), and a quantile of a histogram with observations of NaN (it takes the rank in one bucket and the
+//! bounds of the last one).
+
+mod arithmetic;
+mod bounds;
+mod buckets;
+mod classic;
+mod layout;
+#[cfg(test)]
+mod properties;
+mod quantile;
+mod reset;
+mod schema;
+mod sum;
+mod text;
+mod trim;
+mod validate;
+mod zero;
+
+pub use arithmetic::{IncompatibleSchemas, Reconciled};
+pub use buckets::Bucket;
+pub use classic::{ClassicHistogram, InvalidClassic};
+pub use quantile::{FractionEstimate, NanEffect, QuantileEstimate};
+pub use sum::{HistogramMean, HistogramSum};
+pub use trim::Trim;
+pub use validate::InvalidHistogram;
+
 /// A native histogram with float counts: Prometheus' `histogram.FloatHistogram`.
 ///
 /// Buckets are sparse: each [`NativeSpan`] says how many indices to skip and how many buckets follow. Counts are
@@ -32,6 +66,11 @@ pub struct FloatHistogram {
 impl FloatHistogram {
     /// The schema number that stands for custom bounds.
     pub const CUSTOM_BUCKETS: i32 = -53;
+
+    /// Whether the buckets have custom bounds.
+    pub fn uses_custom_buckets(&self) -> bool {
+        self.schema == Self::CUSTOM_BUCKETS
+    }
 }
 
 /// A run of consecutive buckets.
@@ -60,7 +99,9 @@ pub enum CounterResetHint {
 impl PartialEq for FloatHistogram {
     /// By bits for every float, so that stale markers and NaN sums equal themselves.
     fn eq(&self, other: &Self) -> bool {
-        let bits = |values: &[f64]| values.iter().map(|value| value.to_bits()).collect::<Vec<_>>();
+        let same = |left: &[f64], right: &[f64]| {
+            left.len() == right.len() && left.iter().zip(right).all(|(left, right)| left.to_bits() == right.to_bits())
+        };
         self.schema == other.schema
             && self.counter_reset_hint == other.counter_reset_hint
             && self.zero_threshold.to_bits() == other.zero_threshold.to_bits()
@@ -69,8 +110,8 @@ impl PartialEq for FloatHistogram {
             && self.sum.to_bits() == other.sum.to_bits()
             && self.positive_spans == other.positive_spans
             && self.negative_spans == other.negative_spans
-            && bits(&self.positive_buckets) == bits(&other.positive_buckets)
-            && bits(&self.negative_buckets) == bits(&other.negative_buckets)
-            && bits(&self.custom_values) == bits(&other.custom_values)
+            && same(&self.positive_buckets, &other.positive_buckets)
+            && same(&self.negative_buckets, &other.negative_buckets)
+            && same(&self.custom_values, &other.custom_values)
     }
 }

@@ -1,0 +1,152 @@
+use std::collections::HashMap;
+use std::fmt::Debug;
+use std::sync::Arc;
+use std::time::Duration;
+
+use parking_lot::Mutex;
+use tripod_model::series::{Labels, SeriesMetadata};
+
+use super::target::Target;
+
+/// What is known of the targets that are scraped: for `/api/v1/targets`, `/api/v1/targets/metadata` and
+/// `/api/v1/scrape_pools`.
+pub trait ScrapeTargets: Debug + Send + Sync {
+    /// The names of the jobs, in the order of the configuration.
+    fn pools(&self) -> Vec<String>;
+
+    /// The targets that are scraped.
+    fn active(&self) -> Vec<TargetStatus>;
+
+    /// The targets that relabelling dropped.
+    fn dropped(&self) -> Vec<DroppedTarget>;
+}
+
+/// A target that is scraped.
+#[derive(Clone, Debug)]
+pub struct TargetStatus {
+    /// The job.
+    pub pool: String,
+    /// Labels before relabelling.
+    pub discovered_labels: Labels,
+    /// Labels of its series.
+    pub labels: Labels,
+    /// What is asked.
+    pub url: String,
+    /// How the last scrape went.
+    pub health: TargetHealth,
+    /// Why the last scrape failed; empty when it did not.
+    pub last_error: String,
+    /// When the last scrape began, milliseconds since the Unix epoch; `None` before the first.
+    pub last_scrape: Option<i64>,
+    /// How long it took.
+    pub last_duration: Duration,
+    /// Time between scrapes.
+    pub interval: Duration,
+    /// How long a scrape may take.
+    pub timeout: Duration,
+    /// What the target says of its metric families.
+    pub metadata: Arc<HashMap<String, SeriesMetadata>>,
+}
+
+/// How a scrape went.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum TargetHealth {
+    /// There was none yet.
+    #[default]
+    Unknown,
+    /// Well.
+    Up,
+    /// Not at all.
+    Down,
+}
+
+impl TargetHealth {
+    /// The name in Prometheus' API.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Unknown => "unknown",
+            Self::Up => "up",
+            Self::Down => "down",
+        }
+    }
+}
+
+/// A target that relabelling dropped.
+#[derive(Clone, Debug)]
+pub struct DroppedTarget {
+    /// The job.
+    pub pool: String,
+    /// Labels before relabelling.
+    pub discovered_labels: Labels,
+}
+
+/// What a job's loops write and the API reads.
+#[derive(Debug)]
+pub(super) struct PoolStatus {
+    name: String,
+    state: Mutex<PoolState>,
+}
+
+#[derive(Debug, Default)]
+struct PoolState {
+    active: Vec<Arc<LoopStatus>>,
+    dropped: Vec<Labels>,
+}
+
+/// What one loop writes.
+#[derive(Debug)]
+pub(super) struct LoopStatus(Mutex<TargetStatus>);
+
+impl PoolStatus {
+    pub(super) fn new(name: String) -> Self {
+        Self { name, state: Mutex::default() }
+    }
+
+    pub(super) fn name(&self) -> &str {
+        &self.name
+    }
+
+    pub(super) fn set(&self, active: Vec<Arc<LoopStatus>>, dropped: Vec<Labels>) {
+        *self.state.lock() = PoolState { active, dropped };
+    }
+
+    pub(super) fn active(&self) -> Vec<TargetStatus> {
+        self.state.lock().active.iter().map(|status| status.0.lock().clone()).collect()
+    }
+
+    pub(super) fn dropped(&self) -> Vec<DroppedTarget> {
+        let state = self.state.lock();
+        let dropped = state.dropped.iter();
+        dropped.map(|labels| DroppedTarget { pool: self.name.clone(), discovered_labels: labels.clone() }).collect()
+    }
+}
+
+impl LoopStatus {
+    pub(super) fn new(pool: &str, target: &Target) -> Self {
+        Self(Mutex::new(TargetStatus {
+            pool: pool.to_owned(),
+            discovered_labels: target.discovered.clone(),
+            labels: target.labels.clone(),
+            url: target.url.to_string(),
+            health: TargetHealth::Unknown,
+            last_error: String::new(),
+            last_scrape: None,
+            last_duration: Duration::ZERO,
+            interval: target.interval,
+            timeout: target.timeout,
+            metadata: Arc::default(),
+        }))
+    }
+
+    pub(super) fn scraped(&self, at: i64, took: Duration, error: Option<&str>) {
+        let mut status = self.0.lock();
+        status.last_scrape = Some(at);
+        status.last_duration = took;
+        status.health = if error.is_none() { TargetHealth::Up } else { TargetHealth::Down };
+        status.last_error = error.unwrap_or("").to_owned();
+    }
+
+    pub(super) fn set_metadata(&self, metadata: Arc<HashMap<String, SeriesMetadata>>) {
+        self.0.lock().metadata = metadata;
+    }
+}

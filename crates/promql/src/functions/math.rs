@@ -1,0 +1,73 @@
+//! Numbers from numbers.
+
+use std::f64::consts::PI;
+
+pub(super) fn degrees(value: f64) -> f64 {
+    value * 180.0 / PI
+}
+
+pub(super) fn radians(value: f64) -> f64 {
+    value * PI / 180.0
+}
+
+/// -1, 0 or 1; NaN stays NaN and zero keeps its sign.
+pub(super) fn sign(value: f64) -> f64 {
+    match value {
+        value if value < 0.0 => -1.0,
+        value if value > 0.0 => 1.0,
+        value => value,
+    }
+}
+
+/// To the nearest multiple; halves go up.
+pub(super) fn round(value: f64, args: &[f64]) -> Option<f64> {
+    let inverse = 1.0 / args.first().copied().unwrap_or(1.0);
+    Some((value * inverse + 0.5).floor() / inverse)
+}
+
+pub(super) fn clamp(value: f64, args: &[f64]) -> Option<f64> {
+    let (least, most) = (args[0], args[1]);
+    if most < least {
+        return None;
+    }
+    Some(maximum(least, minimum(most, value)))
+}
+
+pub(super) fn clamp_max(value: f64, args: &[f64]) -> Option<f64> {
+    Some(minimum(args[0], value))
+}
+
+pub(super) fn clamp_min(value: f64, args: &[f64]) -> Option<f64> {
+    Some(maximum(args[0], value))
+}
+
+/// The greater one; NaN when one of the two is, as in Go.
+pub(super) fn maximum(left: f64, right: f64) -> f64 {
+    if left.is_nan() || right.is_nan() { f64::NAN } else { left.max(right) }
+}
+
+/// The lesser one; NaN when one of the two is, as in Go.
+pub(super) fn minimum(left: f64, right: f64) -> f64 {
+    if left.is_nan() || right.is_nan() { f64::NAN } else { left.min(right) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nan_is_not_clamped_away() {
+        assert!(clamp(f64::NAN, &[0.0, 1.0]).is_some_and(f64::is_nan));
+        assert!(clamp_max(1.0, &[f64::NAN]).is_some_and(f64::is_nan));
+        assert_eq!(clamp(5.0, &[1.0, 0.0]), None);
+        assert_eq!(clamp(-3.0, &[-2.0, 7.0]), Some(-2.0));
+    }
+
+    #[test]
+    fn halves_are_rounded_up() {
+        assert_eq!(round(2.5, &[]), Some(3.0));
+        assert_eq!(round(-2.5, &[]), Some(-2.0));
+        assert_eq!(round(7.0, &[5.0]), Some(5.0));
+        assert_eq!(round(0.25, &[0.1]), Some(0.3));
+    }
+}

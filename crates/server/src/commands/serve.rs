@@ -13,9 +13,10 @@ use axum::response::{IntoResponse, Response};
 use tripod_api::health::{self, Health};
 use tripod_api::sql::{self, SqlEngine};
 use tripod_api::{jaeger, require_bearer, self_metrics};
-use tripod_ingest::{Ingest, otlp};
+use tripod_ingest::{Ingest, otlp, prometheus};
 use tripod_lake::Lake;
 use tripod_storage::Store;
+use tripod_storage::series::SeriesStore;
 
 use crate::banner;
 use crate::cli::ServeArgs;
@@ -98,8 +99,9 @@ async fn serve(loaded: Loaded, style: Style, started: Instant) -> anyhow::Result
 
     // Receivers and query APIs.
     let store: Arc<dyn Store> = Arc::<Lake>::clone(&lake);
+    let series: Arc<dyn SeriesStore> = Arc::<Lake>::clone(&lake);
     let ingest = Ingest::new(Arc::clone(&store), settings.ingest.clone());
-    let routers = Routers::new(settings, &store, &ingest, &health, &metrics)?
+    let routers = Routers::new(settings, &store, &series, &ingest, &health, &metrics)?
         .with_status(settings, status::router(Arc::clone(&lake), data_dir.clone(), open.clone()));
     for (name, slot) in slots {
         let _ = slot.set(routers.of(name));
@@ -156,6 +158,7 @@ impl Routers {
     fn new(
         settings: &Settings,
         store: &Arc<dyn Store>,
+        series: &Arc<dyn SeriesStore>,
         ingest: &Arc<Ingest>,
         health: &Arc<Health>,
         metrics: &Metrics,
@@ -169,6 +172,7 @@ impl Routers {
             .merge(health::router(Arc::clone(health)))
             .merge(self_metrics::router(move || metrics.render()))
             .merge(guard(sql::router(sql)))
+            .merge(prometheus::remote_write::router(Arc::clone(ingest), Arc::clone(series)))
             .nest("/jaeger", jaeger.clone())
             .nest("/otlp", otlp_http.clone());
         Ok(Self { front_door, otlp_grpc: otlp::grpc_router(Arc::clone(ingest)), otlp_http, jaeger })
@@ -226,7 +230,7 @@ fn store_health(lake: &Lake) -> Result<String, String> {
             status.disk.free_bytes, status.disk.min_free_bytes
         ));
     }
-    Ok(match status.wal.damaged {
+    Ok(match status.wal.damaged + status.series.wal_damaged {
         0 => "writable".to_owned(),
         damaged => format!(
             "writable; {damaged} damaged parts of the write-ahead log were set aside at the last start, see the log"

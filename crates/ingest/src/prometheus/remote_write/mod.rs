@@ -8,6 +8,7 @@
 //! exact duplicate as kept.
 
 mod collect;
+mod encode;
 mod v1;
 mod v2;
 
@@ -26,6 +27,8 @@ use http::header::{CONTENT_ENCODING, CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 use tripod_storage::Signal;
 use tripod_storage::series::{SeriesAppended, SeriesBatch, SeriesStore};
+
+pub use self::encode::encode;
 
 use self::collect::Collected;
 use super::store::keep;

@@ -3,9 +3,9 @@ use axum::http::Request as HttpRequest;
 use proptest::prelude::*;
 use prost::Message as _;
 use tower::ServiceExt;
-use tripod_model::series::{FloatHistogram, Labels, STALE_NAN};
+use tripod_model::series::{FloatHistogram, Labels, NativeSpan, STALE_NAN, SeriesExemplar, SeriesMetadata};
 use tripod_storage::memory::MemoryStore;
-use tripod_storage::series::{LabelQuery, MemorySeriesStore, MillisRange, SelectSeries};
+use tripod_storage::series::{FloatSample, HistogramSample, LabelQuery, MemorySeriesStore, MillisRange, SelectSeries};
 
 use super::*;
 use crate::Settings;
@@ -415,6 +415,56 @@ proptest! {
             prop_assert_eq!((first.value.to_bits(), first.timestamp), (value.to_bits(), *timestamp));
             prop_assert_eq!((second.value.to_bits(), second.timestamp, second.start), (value.to_bits(), *timestamp, *start));
         }
+    }
+
+    #[test]
+    fn what_is_written_is_read_back(
+        series in prop::collection::vec(
+            (prop::collection::btree_map("[a-z]{1,3}", ".{1,5}", 0..4), any::<u64>(), any::<i64>(), any::<i64>(), 1..50_u32),
+            1..5,
+        ),
+    ) {
+        let mut batch = SeriesBatch::default();
+        for (labels, bits, timestamp, start, buckets) in &series {
+            let pairs = labels.iter().map(|(name, value)| (name.as_str(), value.as_str())).chain([("__name__", "m")]);
+            let index = batch.labels.len() as u32;
+            batch.labels.push(Labels::from_pairs(pairs));
+            let (timestamp, start, value) = (*timestamp, *start, f64::from_bits(*bits));
+            batch.floats.push(FloatSample { series: index, timestamp, start, value });
+            let value = Arc::new(FloatHistogram {
+                schema: 2,
+                count: 7.0,
+                sum: f64::from_bits(*bits),
+                zero_threshold: 0.5,
+                zero_count: 1.5,
+                positive_spans: vec![NativeSpan { offset: -3, length: *buckets }],
+                positive_buckets: vec![1.25; *buckets as usize],
+                ..FloatHistogram::default()
+            });
+            batch.histograms.push(HistogramSample { series: index, timestamp, start, value });
+            let labels = Labels::from_pairs([("trace_id", "x")]);
+            batch.exemplars.push((index, SeriesExemplar { labels, value: 1.0, timestamp }));
+        }
+        let known = SeriesMetadata { help: "What.".to_owned(), unit: "s".to_owned(), ..SeriesMetadata::default() };
+        batch.metadata.push(("m".to_owned(), known));
+        let read = decode(Version::V2, &encode(&batch), 1000).unwrap();
+        let floats = |batch: &SeriesBatch| {
+            let mut all: Vec<_> = batch
+                .floats
+                .iter()
+                .map(|sample| (batch.labels[sample.series as usize].clone(), sample.timestamp, sample.start, sample.value.to_bits()))
+                .collect();
+            all.sort();
+            all
+        };
+        prop_assert_eq!(floats(&read), floats(&batch));
+        prop_assert_eq!(read.histograms.len(), batch.histograms.len());
+        for sample in &read.histograms {
+            let is_there = batch.histograms.iter().any(|other| other.value == sample.value && other.timestamp == sample.timestamp);
+            prop_assert!(is_there, "{:?}", sample);
+        }
+        prop_assert_eq!(read.exemplars.len(), batch.exemplars.len());
+        prop_assert_eq!(&read.metadata, &batch.metadata);
     }
 
     #[test]

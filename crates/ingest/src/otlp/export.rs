@@ -13,6 +13,7 @@ use crate::body;
 use crate::compression::Encoding;
 use crate::decoding::Decoded;
 use crate::meters::Meters;
+use crate::prometheus::otlp::SeriesTarget;
 use crate::refusal::{Reason, Refusal, Violation};
 
 /// The two forms of an OTLP message.
@@ -48,6 +49,9 @@ pub(super) async fn export(
     permit: Permit,
 ) -> Result<Exported, Refusal> {
     let limits = ingest.settings.limits();
+    if let Some(series) = ingest.series.as_ref().filter(|_| signal == Signal::Metrics) {
+        return export_series(ingest, meters, series, format, encoding, received, permit).await;
+    }
     let decode = move |body: &[u8]| decode(signal, format, body, &limits).map_err(invalid);
     let Decoded { value: (batch, rejections), decompressed_bytes, permit } =
         ingest.decoding.decode(encoding, received, permit, decode).await?;
@@ -60,6 +64,43 @@ pub(super) async fn export(
     drop(permit);
     meters.kept(kept as u64, rejections.count);
     Ok(Exported { signal, kept, rejections })
+}
+
+/// As [`export`] for metrics that are kept as series.
+async fn export_series(
+    ingest: &Ingest,
+    meters: &Meters,
+    series: &SeriesTarget,
+    format: Format,
+    encoding: Encoding,
+    received: Bytes,
+    permit: Permit,
+) -> Result<Exported, Refusal> {
+    let limits = ingest.settings.limits();
+    let mut sink = series.sink(now_unix_nano() / 1_000_000);
+    let decode = move |body: &[u8]| {
+        match format {
+            Format::Protobuf => protobuf::metrics(body, &limits, &mut sink),
+            Format::Json => json::metrics(body, &limits, &mut sink),
+        }
+        .map_err(invalid)?;
+        Ok(sink.finish())
+    };
+    let Decoded { value: (batch, mut rejections), decompressed_bytes, permit } =
+        ingest.decoding.decode(encoding, received, permit, decode).await?;
+    meters.decompressed(decompressed_bytes);
+    let mut kept = 0;
+    if !batch.labels.is_empty() {
+        let appended = series.keep(batch).await?;
+        kept = appended.floats + appended.histograms;
+        rejections.count += appended.refused as u64;
+        if let (None, Some(refused)) = (&rejections.first, appended.rejected.first()) {
+            rejections.first = Some(format!("{} for series {}", refused.reason, refused.labels));
+        }
+    }
+    drop(permit);
+    meters.kept(kept as u64, rejections.count);
+    Ok(Exported { signal: Signal::Metrics, kept, rejections })
 }
 
 fn decode(signal: Signal, format: Format, body: &[u8], limits: &Limits) -> Result<(Batch, Rejections), DecodeError> {

@@ -12,5 +12,8 @@ pub mod push;
 pub mod relabel;
 pub mod remote_write;
 pub mod scrape;
+mod settings;
 mod store;
 pub mod units;
+
+pub use settings::Settings;

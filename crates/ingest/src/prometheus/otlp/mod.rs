@@ -21,9 +21,12 @@ use tripod_model::series::{Labels, LabelsBuilder, METRIC_NAME, MetricType, Serie
 use tripod_model::sink::{MetricSink, Sink};
 use tripod_model::{Attribute, Metric, MetricKind, Point, Resource, Scope, Temporality, Value};
 use tripod_storage::record::Rejections;
-use tripod_storage::series::{FloatSample, SeriesBatch};
+use tripod_storage::series::{FloatSample, SeriesAppended, SeriesBatch, SeriesStore};
 
 use self::names::{label_name, metric_name, unit_name};
+
+use super::store::keep;
+use crate::refusal::Refusal;
 
 pub use self::delta::DeltaToCumulative;
 pub use self::settings::{OtlpSeriesSettings, TranslationStrategy};
@@ -36,6 +39,30 @@ const MAX_TARGET_INFO: i64 = 1000;
 
 /// Attributes that become `job` and `instance`.
 const IDENTIFYING: [&str; 3] = ["service.namespace", "service.name", "service.instance.id"];
+
+/// Where OTLP metrics go as series.
+#[derive(Clone, Debug)]
+pub struct SeriesTarget {
+    store: Arc<dyn SeriesStore>,
+    settings: Arc<OtlpSeriesSettings>,
+    deltas: Arc<DeltaToCumulative>,
+}
+
+impl SeriesTarget {
+    /// Series for a store, translated as the settings say.
+    pub fn new(store: Arc<dyn SeriesStore>, settings: OtlpSeriesSettings) -> Self {
+        Self { store, settings: Arc::new(settings), deltas: Arc::default() }
+    }
+
+    /// A sink for a request that arrived at a time, in milliseconds since the Unix epoch.
+    pub(crate) fn sink(&self, arrival: i64) -> OtlpSeries {
+        OtlpSeries::new(Arc::clone(&self.settings), Arc::clone(&self.deltas), arrival)
+    }
+
+    pub(crate) async fn keep(&self, batch: SeriesBatch) -> Result<SeriesAppended, Refusal> {
+        keep(&self.store, batch).await
+    }
+}
 
 /// Turns the metrics of a request into a [`SeriesBatch`].
 #[derive(Debug)]

@@ -30,6 +30,28 @@ const PAGE_ROWS: usize = 4 * 1024;
 /// Rows that are gathered and encoded at once.
 const CHUNK_ROWS: usize = 8 * 1024;
 
+/// How a table is called, and where its rows say when they were.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct TableName {
+    pub(crate) name: &'static str,
+    /// The column with a row's first moment.
+    pub(crate) first: &'static str,
+    /// The column with a row's last moment; the same where a row has only one.
+    pub(crate) last: &'static str,
+}
+
+impl From<Signal> for TableName {
+    fn from(signal: Signal) -> Self {
+        Self { name: signal.table(), first: signal.time_column(), last: signal.time_column() }
+    }
+}
+
+impl std::fmt::Display for TableName {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(self.name)
+    }
+}
+
 /// A file of a table.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct DataFile {
@@ -41,9 +63,9 @@ pub(crate) struct DataFile {
     pub(crate) rows: u64,
     /// The partition: the day of every row, as `YYYY-MM-DD`.
     pub(crate) date: String,
-    /// Event time of the oldest row, nanoseconds since the Unix epoch.
+    /// Time of the oldest row in the table's unit since the Unix epoch: nanoseconds, for series milliseconds.
     pub(crate) min_time: i64,
-    /// Event time of the newest row, nanoseconds since the Unix epoch.
+    /// Time of the newest row, in the same unit.
     pub(crate) max_time: i64,
     /// When it was written, milliseconds since the Unix epoch.
     pub(crate) written: i64,
@@ -55,13 +77,13 @@ impl DataFile {
         self.min_time < range.end && self.max_time >= range.start
     }
 
-    pub(crate) fn add(&self, signal: Signal, data_change: bool) -> Add {
-        let time = signal.time_column();
+    pub(crate) fn add(&self, table: impl Into<TableName>, data_change: bool) -> Add {
+        let TableName { first, last, .. } = table.into();
         let stats = json!({
             "numRecords": self.rows,
-            "minValues": { time: self.min_time },
-            "maxValues": { time: self.max_time },
-            "nullCount": { time: 0 },
+            "minValues": { first: self.min_time },
+            "maxValues": { last: self.max_time },
+            "nullCount": { first: 0, last: 0 },
         });
         Add {
             path: self.path.clone(),
@@ -87,21 +109,20 @@ impl DataFile {
     }
 
     /// Reads back what [`DataFile::add`] wrote.
-    pub(crate) fn from_log(signal: Signal, file: &LogicalFileView) -> Result<Self, LakeError> {
+    pub(crate) fn from_log(table: TableName, file: &LogicalFileView) -> Result<Self, LakeError> {
         let path = file.path().into_owned();
-        let unexpected = |what: &str| LakeError::Unexpected(format!("file {path} of table {signal} {what}"));
+        let unexpected = |what: &str| LakeError::Unexpected(format!("file {path} of table {table} {what}"));
         let stats: serde_json::Value = file
             .stats()
             .and_then(|stats| serde_json::from_str(&stats).ok())
             .ok_or_else(|| unexpected("has no statistics"))?;
         let number = |value: &serde_json::Value| value.as_i64().ok_or_else(|| unexpected("lacks a statistic"));
-        let time = signal.time_column();
         Ok(Self {
             bytes: file.size() as u64,
             rows: number(&stats["numRecords"])? as u64,
             date: file.partition_values_map().remove(DATE).flatten().ok_or_else(|| unexpected("has no date"))?,
-            min_time: number(&stats["minValues"][time])?,
-            max_time: number(&stats["maxValues"][time])?,
+            min_time: number(&stats["minValues"][table.first])?,
+            max_time: number(&stats["maxValues"][table.last])?,
             written: file.modification_time(),
             path,
         })

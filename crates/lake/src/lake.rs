@@ -16,10 +16,11 @@ use crate::hot::{Budget, memory_bytes};
 use crate::layout::DataDir;
 use crate::meters::StatusMeters;
 use crate::scan::Reader;
+use crate::series::SeriesShard;
 use crate::settings::Settings;
 use crate::shard::Shard;
 use crate::status::{DiskStatus, Status, TableStatus, WalStatus};
-use crate::table::{Location, Table};
+use crate::table::{Location, Shape, Table};
 use crate::{LakeError, OpenError, wal_record};
 
 /// How often the flusher looks at a signal that nobody woke it for.
@@ -43,6 +44,7 @@ struct Inner {
     wal: Wal,
     recovery: Recovery,
     shards: Vec<Shard>,
+    series: SeriesShard,
     budget: Arc<Budget>,
     disk: Disk,
     reader: Reader,
@@ -67,13 +69,16 @@ impl Lake {
         for signal in Signal::ALL {
             let open = async {
                 let location = Location::local(data_dir.table(signal))?;
-                Shard::new(signal, Table::open(signal, location, &data_dir.node).await?, &reader).await
+                Shard::new(signal, Table::open(Shape::of(signal)?, location, &data_dir.node).await?, &reader).await
             };
             shards.push(open.await.map_err(|source| OpenError::Table { table: signal.table(), source })?);
         }
         let budget = Budget::new(settings.memory_limit_bytes);
         let (wal, recovery) = replay(&settings, &data_dir, &shards, &budget).await?;
+        let series = SeriesShard::open(&data_dir, &settings.series, &settings.wal).await?;
         report(&recovery);
+        report(&series.recovery);
+        metrics::gauge!("tripod_wal_damaged").set((recovery.damage.len() + series.recovery.damage.len()) as f64);
         let last_lsn = AtomicU64::new(recovery.last_lsn);
         let inner = Arc::new(Inner {
             disk: Disk::new(&data_dir.root, settings.min_free_disk_bytes),
@@ -81,6 +86,7 @@ impl Lake {
             wal,
             recovery,
             shards,
+            series,
             budget,
             reader,
             closing: AtomicBool::new(false),
@@ -99,6 +105,8 @@ impl Lake {
             let inner = Arc::clone(&self.inner);
             tasks.push(tokio::spawn(async move { inner.keep_flushing(index).await }));
         }
+        let inner = Arc::clone(&self.inner);
+        tasks.push(tokio::spawn(async move { inner.keep_flushing_series().await }));
         let inner = Arc::clone(&self.inner);
         tasks.push(tokio::spawn(async move { inner.keep_looking().await }));
         // Merging is long and can wait; on a thread of its own it does not hold up requests.
@@ -123,7 +131,8 @@ impl Lake {
         for shard in &self.inner.shards {
             shard.flush().await?;
         }
-        Ok(self.inner.release()?)
+        self.inner.release()?;
+        self.inner.series.flush().await
     }
 
     /// Runs retention, compaction and vacuum now, on every table.
@@ -134,7 +143,7 @@ impl Lake {
         for shard in &self.inner.shards {
             self.inner.maintain(shard).await?;
         }
-        Ok(())
+        self.inner.maintain_series().await
     }
 
     /// Stops taking rows and ends background work, but moves no rows: the next start replays them from the log.
@@ -150,6 +159,7 @@ impl Lake {
         let inner = Arc::clone(&self.inner);
         let stopped = tokio::task::spawn_blocking(move || {
             inner.wal.close();
+            inner.series.close();
             maintenance.map(std::thread::JoinHandle::join)
         });
         if !matches!(stopped.await, Ok(None | Some(Ok(())))) {
@@ -164,6 +174,21 @@ impl Lake {
     pub async fn close(&self) -> Result<(), LakeError> {
         self.abandon().await;
         self.flush().await
+    }
+
+    pub(crate) fn series_shard(&self) -> &SeriesShard {
+        &self.inner.series
+    }
+
+    /// Whether samples are taken now.
+    pub(crate) fn admit_series(&self) -> Result<(), AppendError> {
+        if self.inner.closing.load(Ordering::SeqCst) {
+            return Err(AppendError::ShuttingDown);
+        }
+        if !self.inner.disk.has_room() {
+            return Err(self.inner.disk_is_full());
+        }
+        Ok(())
     }
 
     /// The state of the tables, the log, memory and the disk.
@@ -277,6 +302,32 @@ impl Inner {
         }
     }
 
+    /// Flushes the series whenever a bound is reached, until the lake is closed.
+    async fn keep_flushing_series(&self) {
+        let failures = metrics::counter!("tripod_flush_failures_total", "table" => "series");
+        loop {
+            tokio::select! {
+                () = self.stop.cancelled() => return,
+                () = self.series.wake.notified() => {}
+                () = tokio::time::sleep(FLUSH_TICK) => {}
+            }
+            if !self.series.is_due() {
+                continue;
+            }
+            if let Err(error) = self.series.flush().await {
+                failures.increment(1);
+                tracing::error!(
+                    %error,
+                    "a flush of series failed; the samples stay in memory and in the log, and it is tried again"
+                );
+                tokio::select! {
+                    () = self.stop.cancelled() => return,
+                    () = tokio::time::sleep(FLUSH_PAUSE) => {}
+                }
+            }
+        }
+    }
+
     /// Lets go of the part of the log that all tables hold.
     fn release(&self) -> std::io::Result<()> {
         // Read before the shards: a record above it is not looked at, whatever becomes of it meanwhile.
@@ -305,6 +356,7 @@ impl Inner {
             .collect();
         Status {
             tables,
+            series: self.series.status(),
             wal: WalStatus {
                 retained_bytes: self.wal.retained_bytes(),
                 last_lsn: self.last_lsn.load(Ordering::Relaxed),
@@ -351,7 +403,27 @@ impl Inner {
                     }
                 }
             }
+            tokio::select! {
+                () = self.stop.cancelled() => return,
+                result = self.maintain_series() => {
+                    if let Err(error) = result {
+                        tracing::error!(table = "series", %error, "maintenance failed; it is tried again");
+                    }
+                }
+            }
         }
+    }
+
+    async fn maintain_series(&self) -> Result<(), LakeError> {
+        let seconds = self.settings.retention.series_seconds;
+        if seconds > 0 {
+            self.series.expire(Duration::from_secs(seconds)).await?;
+        }
+        if self.settings.compaction.enabled && self.disk.has_room() {
+            self.series.compact(&self.settings.compaction).await?;
+        }
+        self.series.files.vacuum(Duration::from_secs(self.settings.vacuum_grace_seconds)).await;
+        Ok(())
     }
 
     async fn maintain(&self, shard: &Shard) -> Result<(), LakeError> {
@@ -362,7 +434,7 @@ impl Inner {
         if self.settings.compaction.enabled && self.disk.has_room() {
             shard.compact(&self.reader, &self.settings.compaction).await?;
         }
-        shard.vacuum(Duration::from_secs(self.settings.vacuum_grace_seconds)).await;
+        shard.files.vacuum(Duration::from_secs(self.settings.vacuum_grace_seconds)).await;
         Ok(())
     }
 }
@@ -423,7 +495,6 @@ fn report(recovery: &Recovery) {
             "part of the write-ahead log is damaged and was passed over; the segment is kept for inspection"
         );
     }
-    metrics::gauge!("tripod_wal_damaged").set(recovery.damage.len() as f64);
     if recovery.records > 0 {
         tracing::info!(records = recovery.records, "replayed the write-ahead log");
     }

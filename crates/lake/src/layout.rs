@@ -4,10 +4,13 @@
 //! tripod-data/
 //!   LOCK           held while a process has the directory
 //!   format.json    format version and the node's id
-//!   wal/           the write-ahead log
+//!   wal/           the write-ahead log of spans, logs and metric points
+//!   wal-series/    the write-ahead log of series
+//!   metric-metadata.json  type, unit and help of metric families
 //!   tables/spans/  Delta Lake tables, one a signal
 //!   tables/logs/
 //!   tables/metrics/
+//!   tables/series/ chunks of samples
 //! ```
 
 use std::fs::{self, File, OpenOptions, TryLockError};
@@ -58,6 +61,18 @@ impl DataDir {
         self.root.join("wal")
     }
 
+    pub(crate) fn series_wal(&self) -> PathBuf {
+        self.root.join("wal-series")
+    }
+
+    pub(crate) fn series_table(&self) -> PathBuf {
+        self.root.join("tables").join("series")
+    }
+
+    pub(crate) fn metric_metadata(&self) -> PathBuf {
+        self.root.join("metric-metadata.json")
+    }
+
     pub(crate) fn table(&self, signal: Signal) -> PathBuf {
         self.root.join("tables").join(signal.table())
     }
@@ -89,7 +104,7 @@ fn check_format(root: &Path, text: &str) -> Result<String, OpenError> {
 
 /// A directory without a format file must not hold tables or a log: they would be of a version that is not known.
 fn refuse_foreign(root: &Path) -> Result<(), OpenError> {
-    for name in ["wal", "tables"] {
+    for name in ["wal", "wal-series", "tables"] {
         if root.join(name).exists() {
             return Err(OpenError::Format { path: root.to_owned(), found: "unknown".to_owned(), known: FORMAT });
         }

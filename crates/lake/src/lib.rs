@@ -21,14 +21,16 @@ mod layout;
 mod meters;
 mod order;
 mod scan;
+mod series;
 mod settings;
 mod shard;
 mod status;
 mod table;
+mod table_files;
 mod wal_record;
 
 pub use error::{LakeError, OpenError};
 pub use lake::Lake;
 pub use meters::describe;
-pub use settings::{CompactionSettings, FlushSettings, RetentionSettings, Settings, WalSettings};
-pub use status::{DiskStatus, Status, TableStatus, WalStatus};
+pub use settings::{CompactionSettings, FlushSettings, RetentionSettings, SeriesSettings, Settings, WalSettings};
+pub use status::{DiskStatus, SeriesStatus, Status, TableStatus, WalStatus};

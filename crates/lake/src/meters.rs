@@ -25,12 +25,16 @@ pub fn describe() {
     gauge!("tripod_table_bytes", Unit::Bytes, "Bytes of a table's data files.");
     gauge!("tripod_hot_rows", Unit::Count, "Rows in memory that wait for the next flush.");
     gauge!("tripod_hot_bytes", Unit::Bytes, "Bytes of all rows in memory, those being flushed included.");
+    counter!("tripod_series_samples_total", Unit::Count, "Samples that were kept.");
+    counter!("tripod_series_rejected_total", Unit::Count, "Samples that were refused, by reason.");
+    gauge!("tripod_series_active", Unit::Count, "Series in memory.");
     gauge!("tripod_disk_free_bytes", Unit::Bytes, "Free space on the disk with the data.");
 }
 
 /// The gauges that follow the lake's status.
 pub(crate) struct StatusMeters {
     tables: Vec<TableMeters>,
+    active_series: Gauge,
     hot_bytes: Gauge,
     wal_retained_bytes: Gauge,
     disk_free_bytes: Gauge,
@@ -45,17 +49,15 @@ struct TableMeters {
 
 impl StatusMeters {
     pub(crate) fn new() -> Self {
-        let tables = Signal::ALL.map(|signal| {
-            let table = signal.table();
-            TableMeters {
-                files: metrics::gauge!("tripod_table_files", "table" => table),
-                rows: metrics::gauge!("tripod_table_rows", "table" => table),
-                bytes: metrics::gauge!("tripod_table_bytes", "table" => table),
-                hot_rows: metrics::gauge!("tripod_hot_rows", "table" => table),
-            }
+        let tables = Signal::ALL.into_iter().map(Signal::table).chain(["series"]).map(|table| TableMeters {
+            files: metrics::gauge!("tripod_table_files", "table" => table),
+            rows: metrics::gauge!("tripod_table_rows", "table" => table),
+            bytes: metrics::gauge!("tripod_table_bytes", "table" => table),
+            hot_rows: metrics::gauge!("tripod_hot_rows", "table" => table),
         });
         Self {
-            tables: tables.into(),
+            tables: tables.collect(),
+            active_series: metrics::gauge!("tripod_series_active"),
             hot_bytes: metrics::gauge!("tripod_hot_bytes"),
             wal_retained_bytes: metrics::gauge!("tripod_wal_retained_bytes"),
             disk_free_bytes: metrics::gauge!("tripod_disk_free_bytes"),
@@ -63,15 +65,16 @@ impl StatusMeters {
     }
 
     pub(crate) fn set(&self, status: &Status) {
-        for (meters, table) in self.tables.iter().zip(&status.tables) {
+        for (meters, table) in self.tables.iter().zip(status.tables.iter().chain([&status.series.table])) {
             let TableStatus { files, file_rows, file_bytes, hot_rows, .. } = *table;
             meters.files.set(files as f64);
             meters.rows.set(file_rows as f64);
             meters.bytes.set(file_bytes as f64);
             meters.hot_rows.set(hot_rows as f64);
         }
+        self.active_series.set(status.series.active_series as f64);
         self.hot_bytes.set(status.memory_bytes as f64);
-        self.wal_retained_bytes.set(status.wal.retained_bytes as f64);
+        self.wal_retained_bytes.set((status.wal.retained_bytes + status.series.wal_retained_bytes) as f64);
         self.disk_free_bytes.set(status.disk.free_bytes as f64);
     }
 }

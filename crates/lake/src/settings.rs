@@ -1,7 +1,9 @@
 use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
+use tripod_model::series::Labels;
 use tripod_storage::Signal;
+use tripod_storage::series::Rejection;
 
 /// How the lake keeps data. Every field has a default that suits one machine.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -22,6 +24,8 @@ pub struct Settings {
     pub compaction: CompactionSettings,
     /// How long data is kept.
     pub retention: RetentionSettings,
+    /// Series and their samples.
+    pub series: SeriesSettings,
     /// How long a file that no table version needs any more stays for readers outside this process, in seconds.
     pub vacuum_grace_seconds: u64,
 }
@@ -72,6 +76,38 @@ pub struct RetentionSettings {
     pub logs_seconds: u64,
     /// For metric points, in seconds.
     pub metrics_seconds: u64,
+    /// For series, in seconds.
+    pub series_seconds: u64,
+}
+
+/// Settings of series: what is taken, and how long samples stay in memory.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct SeriesSettings {
+    /// How much older than the newest sample of the store a sample may be that is out of order in its series, in
+    /// seconds; 0 for any age.
+    pub out_of_order_window_seconds: u64,
+    /// Series in memory; beyond it new ones are refused.
+    pub max_series: usize,
+    /// Labels of a series, its name included.
+    pub max_labels_per_series: usize,
+    /// Bytes of a label's name.
+    pub max_label_name_bytes: usize,
+    /// Bytes of a label's value.
+    pub max_label_value_bytes: usize,
+    /// Samples of one request.
+    pub max_samples_per_request: usize,
+    /// Exemplars that are not flushed yet; beyond it they are passed over.
+    pub max_exemplars_in_memory: usize,
+    /// How long samples gather in memory before they are written to the table, in seconds: the longer, the less room
+    /// they take there.
+    pub flush_interval_seconds: u64,
+    /// Size of the write-ahead log of series at which they are written sooner, in bytes.
+    pub flush_log_bytes: u64,
+    /// Memory for samples, in bytes; they are written at half of it, and beyond it appends are refused.
+    pub memory_limit_bytes: usize,
+    /// Memory for what is known of the table's files, in bytes.
+    pub index_cache_bytes: usize,
 }
 
 const MIB: usize = 1024 * 1024;
@@ -87,6 +123,7 @@ impl Default for Settings {
             flush: FlushSettings::default(),
             compaction: CompactionSettings::default(),
             retention: RetentionSettings::default(),
+            series: SeriesSettings::default(),
             vacuum_grace_seconds: 60 * 60,
         }
     }
@@ -112,7 +149,62 @@ impl Default for CompactionSettings {
 
 impl Default for RetentionSettings {
     fn default() -> Self {
-        Self { spans_seconds: 14 * DAY, logs_seconds: 14 * DAY, metrics_seconds: 90 * DAY }
+        Self { spans_seconds: 14 * DAY, logs_seconds: 14 * DAY, metrics_seconds: 90 * DAY, series_seconds: 90 * DAY }
+    }
+}
+
+impl Default for SeriesSettings {
+    fn default() -> Self {
+        Self {
+            out_of_order_window_seconds: 0,
+            max_series: 2_000_000,
+            max_labels_per_series: 64,
+            max_label_name_bytes: 1024,
+            max_label_value_bytes: 8 * 1024,
+            max_samples_per_request: 500_000,
+            max_exemplars_in_memory: 100_000,
+            flush_interval_seconds: 2 * 60 * 60,
+            flush_log_bytes: 1024 * MIB as u64,
+            memory_limit_bytes: 512 * MIB,
+            index_cache_bytes: 128 * MIB,
+        }
+    }
+}
+
+impl SeriesSettings {
+    /// The window in milliseconds; `None` for samples of any age.
+    pub(crate) fn out_of_order_window_milliseconds(&self) -> Option<i64> {
+        let window = i64::try_from(self.out_of_order_window_seconds).unwrap_or(i64::MAX);
+        (window > 0).then(|| window.saturating_mul(1000))
+    }
+
+    /// Whether a series may be kept that is not there yet.
+    pub(crate) fn check_new_series(&self, labels: &Labels, there: usize) -> Result<(), Rejection> {
+        if labels.is_empty() {
+            return Err(Rejection::Invalid("a series must have at least one label".to_owned()));
+        }
+        let over = |what: String, limit: usize, key: &str| {
+            Err(Rejection::Limit(format!("{what}, more than the limit of {limit} (store.series.{key})")))
+        };
+        let mut count = 0;
+        for (name, value) in labels.iter() {
+            count += 1;
+            if name.len() > self.max_label_name_bytes {
+                let what = format!("a label name has {} bytes", name.len());
+                return over(what, self.max_label_name_bytes, "max_label_name_bytes");
+            }
+            if value.len() > self.max_label_value_bytes {
+                let what = format!("the value of label {name:?} has {} bytes", value.len());
+                return over(what, self.max_label_value_bytes, "max_label_value_bytes");
+            }
+        }
+        if count > self.max_labels_per_series {
+            return over(format!("the series has {count} labels"), self.max_labels_per_series, "max_labels_per_series");
+        }
+        if there >= self.max_series {
+            return over(format!("there are {there} series in memory"), self.max_series, "max_series");
+        }
+        Ok(())
     }
 }
 
@@ -144,6 +236,14 @@ impl Settings {
         positive("flush.interval_seconds", self.flush.interval_seconds);
         positive("compaction.interval_seconds", self.compaction.interval_seconds);
         positive("compaction.target_bytes", self.compaction.target_bytes);
+        positive("series.max_series", self.series.max_series as u64);
+        positive("series.max_labels_per_series", self.series.max_labels_per_series as u64);
+        positive("series.max_label_name_bytes", self.series.max_label_name_bytes as u64);
+        positive("series.max_label_value_bytes", self.series.max_label_value_bytes as u64);
+        positive("series.max_samples_per_request", self.series.max_samples_per_request as u64);
+        positive("series.flush_interval_seconds", self.series.flush_interval_seconds);
+        positive("series.flush_log_bytes", self.series.flush_log_bytes);
+        positive("series.memory_limit_bytes", self.series.memory_limit_bytes as u64);
         if self.compaction.min_files < 2 {
             mistakes.push("compaction.min_files must be at least 2".to_owned());
         }

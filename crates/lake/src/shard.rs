@@ -1,15 +1,12 @@
 //! One signal's part of the lake: rows in memory, its table, and the work that moves rows from one to the other.
 
-use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use arrow::array::RecordBatch;
-use bytes::Bytes;
 use deltalake::kernel::Action;
 use deltalake::protocol::{DeltaOperation, SaveMode};
-use parking_lot::Mutex;
 use tokio::sync::Notify;
 use tripod_storage::Signal;
 
@@ -22,7 +19,8 @@ use crate::join::{is_worth_joining, join};
 use crate::order::sort;
 use crate::scan::Reader;
 use crate::settings::{CompactionSettings, FlushSettings};
-use crate::table::{FileStore, Table};
+use crate::table::Table;
+use crate::table_files::TableFiles;
 
 /// A signal's rows and their table.
 #[derive(Debug)]
@@ -32,11 +30,9 @@ pub(crate) struct Shard {
     /// Wakes the flusher.
     pub(crate) wake: Notify,
     table: tokio::sync::Mutex<Table>,
-    store: FileStore,
+    pub(crate) files: TableFiles,
     committed: AtomicU64,
     version: AtomicU64,
-    /// Files that the table no longer names, with the time of their removal in milliseconds since the Unix epoch.
-    removed: Mutex<Vec<(Arc<DataFile>, i64)>>,
     meters: Meters,
 }
 
@@ -47,7 +43,6 @@ struct Meters {
     compaction_seconds: metrics::Histogram,
     compacted_files: metrics::Counter,
     expired_rows: metrics::Counter,
-    vacuumed_files: metrics::Counter,
 }
 
 impl Shard {
@@ -56,25 +51,22 @@ impl Shard {
     pub(crate) async fn new(signal: Signal, table: Table, reader: &Reader) -> Result<Self, LakeError> {
         reader.register(signal, table.objects())?;
         let files = table.files()?;
-        let store = FileStore::new(&table);
-        let removed = find_removed(&table, &files, &store).await?;
+        let table_files = TableFiles::open(&table, &files).await?;
         let label = signal.table();
         Ok(Self {
             signal,
             hot: Hot::new(signal, files),
             wake: Notify::new(),
-            store,
+            files: table_files,
             committed: AtomicU64::new(table.committed()),
             version: AtomicU64::new(table.version()),
             table: tokio::sync::Mutex::new(table),
-            removed: Mutex::new(removed),
             meters: Meters {
                 flush_seconds: metrics::histogram!("tripod_flush_duration_seconds", "table" => label),
                 flushed_rows: metrics::counter!("tripod_flush_rows_total", "table" => label),
                 compaction_seconds: metrics::histogram!("tripod_compaction_duration_seconds", "table" => label),
                 compacted_files: metrics::counter!("tripod_compaction_files_total", "table" => label),
                 expired_rows: metrics::counter!("tripod_retention_rows_total", "table" => label),
-                vacuumed_files: metrics::counter!("tripod_vacuum_files_total", "table" => label),
             },
         })
     }
@@ -126,7 +118,7 @@ impl Shard {
             };
             if let Err(error) = table.commit(actions, operation, Some(frozen.last_lsn)).await {
                 if table.is_settled() {
-                    self.discard(&files).await;
+                    self.files.discard(&files).await;
                 }
                 return Err(error);
             }
@@ -151,30 +143,7 @@ impl Shard {
             sort(signal, &batches).iter().map(|day| write_day(signal, &places, day)).collect::<Result<Vec<_>, _>>()
         };
         let written = spawn_blocking(encode).await??;
-        self.put(written).await
-    }
-
-    /// Writes files, all or none.
-    async fn put(&self, contents: Vec<(DataFile, Bytes)>) -> Result<Vec<Arc<DataFile>>, LakeError> {
-        let mut files = Vec::new();
-        for (file, content) in contents {
-            let file = Arc::new(file);
-            files.push(Arc::clone(&file));
-            if let Err(error) = self.store.put(&file.path, content).await {
-                self.discard(&files).await;
-                return Err(error);
-            }
-        }
-        Ok(files)
-    }
-
-    /// Deletes files that no version names. What cannot be deleted now is found at the next start.
-    async fn discard(&self, files: &[Arc<DataFile>]) {
-        for file in files {
-            if let Err(error) = self.store.delete(&file.path).await {
-                tracing::warn!(file = file.path, %error, "a file that is not needed could not be deleted");
-            }
-        }
+        self.files.put(written).await
     }
 
     /// Merges or joins small files until no group of them is worth it.
@@ -182,9 +151,9 @@ impl Shard {
         while let Some(chosen) = choose(&self.hot.files(), settings) {
             let start = Instant::now();
             let added = if is_worth_joining(&chosen) {
-                vec![Arc::new(join(&self.store, &chosen).await?)]
+                vec![Arc::new(join(&self.files.store, &chosen).await?)]
             } else {
-                self.put(merge(self.signal, reader, &chosen, settings.target_bytes).await?).await?
+                self.files.put(merge(self.signal, reader, &chosen, settings.target_bytes).await?).await?
             };
             let removes = chosen.iter().map(|file| Action::Remove(file.remove(false)));
             let adds = added.iter().map(|file| Action::Add(file.add(self.signal, false)));
@@ -233,69 +202,21 @@ impl Shard {
             if table.is_settled() {
                 self.hot.reset_files(table.files()?);
                 if !self.hot.files().iter().any(|file| added.iter().any(|new| new.path == file.path)) {
-                    self.discard(&added).await;
+                    self.files.discard(&added).await;
                 }
             }
             return Err(error);
         }
         self.note(&table);
         self.hot.replace(gone, added, false);
-        let now = now_millis();
-        self.removed.lock().extend(gone.iter().map(|file| (Arc::clone(file), now)));
+        self.files.note_removed(gone);
         Ok(())
     }
-
-    /// Deletes files that were removed longer ago than `grace` and that no query reads any more.
-    pub(crate) async fn vacuum(&self, grace: Duration) {
-        let limit = now_millis().saturating_sub(i64::try_from(grace.as_millis()).unwrap_or(i64::MAX));
-        let mut due = Vec::new();
-        self.removed.lock().retain(|(file, removed)| {
-            // Queries and table views hold the file as long as they may read it.
-            let keep = *removed > limit || Arc::strong_count(file) > 1;
-            if !keep {
-                due.push((Arc::clone(file), *removed));
-            }
-            keep
-        });
-        for (file, removed) in due {
-            match self.store.delete(&file.path).await {
-                Ok(()) => self.meters.vacuumed_files.increment(1),
-                Err(error) => {
-                    tracing::warn!(file = file.path, %error, "a removed file could not be deleted; trying again later");
-                    self.removed.lock().push((file, removed));
-                }
-            }
-        }
-    }
 }
 
-async fn spawn_blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Result<T, LakeError> {
+/// Runs work that takes long on a thread for such work.
+pub(crate) async fn spawn_blocking<T: Send + 'static>(
+    work: impl FnOnce() -> T + Send + 'static,
+) -> Result<T, LakeError> {
     tokio::task::spawn_blocking(work).await.map_err(|error| LakeError::Unexpected(error.to_string()))
-}
-
-/// Finds the files that older versions of the table still name, and deletes those that none does.
-async fn find_removed(
-    table: &Table,
-    live: &[Arc<DataFile>],
-    store: &FileStore,
-) -> Result<Vec<(Arc<DataFile>, i64)>, LakeError> {
-    let tombstones: HashMap<String, i64> = table.tombstones().await?.into_iter().collect();
-    let mut removed = Vec::new();
-    for path in table.stored_files().await? {
-        if live.iter().any(|file| file.path == path) {
-            continue;
-        }
-        match tombstones.get(&path) {
-            Some(at) => {
-                let file =
-                    DataFile { path, bytes: 0, rows: 0, date: String::new(), min_time: 0, max_time: 0, written: 0 };
-                removed.push((Arc::new(file), *at));
-            }
-            None => {
-                tracing::info!(table = %table.signal(), file = path, "deleting a file that an interrupted write left");
-                store.delete(&path).await?;
-            }
-        }
-    }
-    Ok(removed)
 }

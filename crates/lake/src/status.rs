@@ -5,6 +5,8 @@ use serde::Serialize;
 pub struct Status {
     /// One entry a table.
     pub tables: Vec<TableStatus>,
+    /// The series.
+    pub series: SeriesStatus,
     /// The write-ahead log.
     pub wal: WalStatus,
     /// The disk.
@@ -32,6 +34,19 @@ pub struct TableStatus {
     pub hot_rows: usize,
     /// Bytes of the rows that wait for the next flush.
     pub hot_bytes: usize,
+}
+
+/// The state of the series. In [`TableStatus`] a row in a file is a chunk, one in memory a sample.
+#[derive(Clone, Debug, Serialize)]
+pub struct SeriesStatus {
+    /// Series in memory.
+    pub active_series: usize,
+    /// Bytes in closed segments of their write-ahead log.
+    pub wal_retained_bytes: u64,
+    /// Parts of their write-ahead log that were found damaged at the last start.
+    pub wal_damaged: usize,
+    /// Their table.
+    pub table: TableStatus,
 }
 
 /// The write-ahead log's state.

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use bytes::Bytes;
+use deltalake::kernel::StructField;
 use deltalake::kernel::transaction::{CommitBuilder, CommitProperties};
 use deltalake::kernel::{Action, Transaction};
 use deltalake::logstore::LogStoreRef;
@@ -19,7 +20,7 @@ use url::Url;
 
 use crate::LakeError;
 use crate::columns::{DATE, delta_columns};
-use crate::data_file::DataFile;
+use crate::data_file::{DataFile, TableName};
 
 /// Where a table lies.
 #[derive(Clone, Debug)]
@@ -37,9 +38,27 @@ impl Location {
     }
 }
 
+/// What a table is: its name, its columns, and a word for who opens it elsewhere.
+#[derive(Clone, Debug)]
+pub(crate) struct Shape {
+    pub(crate) name: TableName,
+    pub(crate) comment: String,
+    pub(crate) columns: Vec<StructField>,
+}
+
+impl Shape {
+    pub(crate) fn of(signal: Signal) -> Result<Self, LakeError> {
+        Ok(Self {
+            name: signal.into(),
+            comment: format!("Tripod {signal}; times are nanoseconds since the Unix epoch"),
+            columns: delta_columns(signal)?,
+        })
+    }
+}
+
 /// An open table. One committer: whoever has `&mut`.
 pub(crate) struct Table {
-    signal: Signal,
+    shape: Shape,
     location: Location,
     log_store: LogStoreRef,
     objects: Arc<dyn ObjectStore>,
@@ -60,7 +79,7 @@ impl std::fmt::Debug for Table {
 
 impl Table {
     /// Opens the table and creates it when it is not there.
-    pub(crate) async fn open(signal: Signal, location: Location, node: &str) -> Result<Self, LakeError> {
+    pub(crate) async fn open(shape: Shape, location: Location, node: &str) -> Result<Self, LakeError> {
         if let Some(directory) = &location.local {
             std::fs::create_dir_all(directory)?;
             remove_staged(directory)?;
@@ -69,14 +88,14 @@ impl Table {
         if table.verify_deltatable_existence().await? {
             table.load().await?;
         } else {
-            table = create(signal, table.log_store()).await?;
+            table = create(&shape, table.log_store()).await?;
         }
         let log_store = table.log_store();
         let state = table.snapshot()?.clone();
         let app_id = format!("tripod-wal-{node}");
         let committed = committed(&state, &log_store, &app_id).await?;
         let objects = log_store.object_store(None);
-        let table = Self { signal, location, log_store, objects, state, app_id, committed, unsettled: false };
+        let table = Self { shape, location, log_store, objects, state, app_id, committed, unsettled: false };
         table.check_columns()?;
         table.sync_log().await?;
         Ok(table)
@@ -85,7 +104,7 @@ impl Table {
     fn check_columns(&self) -> Result<(), LakeError> {
         let schema = self.state.schema();
         let found: Vec<_> = schema.fields().map(|field| (field.name(), field.data_type())).collect();
-        let wanted = delta_columns(self.signal)?;
+        let wanted = &self.shape.columns;
         let same = found.len() == wanted.len()
             && wanted.iter().all(|field| found.contains(&(field.name(), field.data_type())));
         if same {
@@ -98,8 +117,8 @@ impl Table {
         Arc::clone(&self.objects)
     }
 
-    pub(crate) fn signal(&self) -> Signal {
-        self.signal
+    pub(crate) fn name(&self) -> TableName {
+        self.shape.name
     }
 
     /// Reads the state anew if the outcome of the last commit is not known.
@@ -124,7 +143,7 @@ impl Table {
 
     /// The files of the current version.
     pub(crate) fn files(&self) -> Result<Vec<Arc<DataFile>>, LakeError> {
-        self.state.log_data().iter().map(|view| DataFile::from_log(self.signal, &view).map(Arc::new)).collect()
+        self.state.log_data().iter().map(|view| DataFile::from_log(self.shape.name, &view).map(Arc::new)).collect()
     }
 
     /// Paths and removal times (milliseconds since the Unix epoch) of files that older versions still name.
@@ -178,7 +197,7 @@ impl Table {
                 if wal.is_none_or(|lsn| self.committed < lsn) {
                     return Err(error.into());
                 }
-                tracing::warn!(table = self.signal.table(), %error, "a commit landed but did not end well");
+                tracing::warn!(table = self.shape.name.name, %error, "a commit landed but did not end well");
             }
         }
         self.sync_log().await
@@ -281,16 +300,18 @@ fn sync_file(root: &Path, file: &Path) -> std::io::Result<()> {
     Ok(())
 }
 
-async fn create(signal: Signal, log_store: LogStoreRef) -> Result<DeltaTable, LakeError> {
+async fn create(shape: &Shape, log_store: LogStoreRef) -> Result<DeltaTable, LakeError> {
+    let TableName { first, last, .. } = shape.name;
+    let skipping = if first == last { first.to_owned() } else { format!("{first},{last}") };
     let property = |key: &str, value: &str| (key.to_owned(), Some(value.to_owned()));
     let table = CreateBuilder::new()
         .with_log_store(log_store)
-        .with_table_name(signal.table())
-        .with_comment(format!("Tripod {signal}; times are nanoseconds since the Unix epoch"))
-        .with_columns(delta_columns(signal)?)
+        .with_table_name(shape.name.name)
+        .with_comment(shape.comment.clone())
+        .with_columns(shape.columns.clone())
         .with_partition_columns([DATE])
         .with_configuration([
-            property("delta.dataSkippingStatsColumns", signal.time_column()),
+            property("delta.dataSkippingStatsColumns", &skipping),
             // A commit reads what follows the last checkpoint.
             property("delta.checkpointInterval", "20"),
             property("delta.logRetentionDuration", "interval 1 day"),

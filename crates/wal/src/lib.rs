@@ -22,7 +22,7 @@ use thiserror::Error;
 
 pub use recovery::{Damage, Recovery};
 pub use segment::{Found, HEADER_BYTES, MAX_RECORD_BYTES, encode_record, scan, segment_header};
-pub use writer::{Record, Wal};
+pub use writer::{Record, Submitted, Wal};
 
 /// A record's place in the log: 1 for the first, without gaps.
 pub type Lsn = u64;

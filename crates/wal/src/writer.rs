@@ -30,6 +30,20 @@ impl Record {
     }
 }
 
+/// A record that has its place in the log and is on its way to the disk.
+#[derive(Debug)]
+pub struct Submitted(oneshot::Receiver<Result<Lsn, WriteError>>);
+
+impl Submitted {
+    /// Waits until the record is safe; its number. Dropping this does not take the record back.
+    ///
+    /// # Errors
+    /// As [`Wal::append`].
+    pub async fn written(self) -> Result<Lsn, WriteError> {
+        self.0.await.unwrap_or(Err(WriteError::Closed))
+    }
+}
+
 type Durable = Box<dyn FnOnce(Lsn) + Send>;
 
 struct Pending {
@@ -94,6 +108,16 @@ impl Wal {
     /// # Errors
     /// [`WriteError`]; nothing of the record is in the log then.
     pub async fn append(&self, record: Record, durable: impl FnOnce(Lsn) + Send + 'static) -> Result<Lsn, WriteError> {
+        self.submit(record, durable)?.written().await
+    }
+
+    /// As [`Wal::append`], but the record has its place among the others when this returns; whether it is safe is
+    /// known from [`Submitted::written`]. `durable` is dropped without being called when it could not be written, and
+    /// before it is called for a later record.
+    ///
+    /// # Errors
+    /// When the record is too large or the log is closed.
+    pub fn submit(&self, record: Record, durable: impl FnOnce(Lsn) + Send + 'static) -> Result<Submitted, WriteError> {
         if record.len() > MAX_RECORD_BYTES {
             return Err(WriteError::TooLarge(record.len()));
         }
@@ -106,7 +130,7 @@ impl Wal {
             queue.pending.push(Pending { record, durable: Box::new(durable), answer });
         }
         self.shared.arrived.notify_one();
-        answered.await.unwrap_or(Err(WriteError::Closed))
+        Ok(Submitted(answered))
     }
 
     /// Says that no record up to `lsn` is needed any more; segments that hold only such records are removed.
@@ -189,8 +213,10 @@ impl Writer {
                     }
                 }
                 Err(error) => {
-                    for pending in group {
-                        let _ = pending.answer.send(Err(error.clone()));
+                    for Pending { answer, durable, .. } in group {
+                        // First, so that whoever is told already finds what dropping it does.
+                        drop(durable);
+                        let _ = answer.send(Err(error.clone()));
                     }
                 }
             }

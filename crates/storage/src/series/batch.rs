@@ -104,3 +104,17 @@ pub enum Rejection {
     #[error("{0}")]
     Invalid(String),
 }
+
+impl Rejection {
+    /// The reason in one word, for counters.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::OutOfOrder => "out_of_order",
+            Self::TooOld => "too_old",
+            Self::DuplicateTimestamp => "duplicate_timestamp",
+            Self::OutOfBounds => "out_of_bounds",
+            Self::Limit(_) => "limit",
+            Self::Invalid(_) => "invalid",
+        }
+    }
+}

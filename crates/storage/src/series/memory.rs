@@ -197,7 +197,10 @@ pub(crate) fn check_labels(labels: &Labels) -> Result<(), Rejection> {
 }
 
 /// Whether a histogram's spans say of each bucket where it lies.
-pub(crate) fn check_histogram(histogram: &FloatHistogram) -> Result<(), Rejection> {
+///
+/// # Errors
+/// [`Rejection::Invalid`] when they do not.
+pub fn check_histogram(histogram: &FloatHistogram) -> Result<(), Rejection> {
     for (side, spans, buckets) in [
         ("positive", &histogram.positive_spans, histogram.positive_buckets.len()),
         ("negative", &histogram.negative_spans, histogram.negative_buckets.len()),

@@ -4,6 +4,7 @@
 //! store answers with chunks that the query engine decodes once. What is absent on purpose: PromQL, wire formats, files.
 
 mod batch;
+pub mod chunk;
 mod index;
 mod matcher;
 pub mod memory;
@@ -20,9 +21,10 @@ use async_trait::async_trait;
 use tripod_model::series::{Labels, SeriesExemplar, SeriesMetadata};
 
 pub use batch::{FloatSample, HistogramSample, RejectedSample, Rejection, SeriesAppended, SeriesBatch};
+pub use chunk::{ChunkError, ChunkKind, EncodedChunk, OpenChunk};
 pub use index::LabelIndex;
 pub use matcher::{InvalidRegex, LabelMatcher, MatchOp};
-pub use memory::MemorySeriesStore;
+pub use memory::{MemorySeriesStore, check_histogram};
 pub use pattern::to_rust as pattern_to_rust;
 pub use select::{Chunk, LabelQuery, MillisRange, SelectSeries, SelectedSeries};
 pub use statistics::{NameCount, SeriesStatistics};

@@ -2,7 +2,7 @@ use std::sync::Arc;
 
 use tripod_model::series::{Labels, Samples};
 
-use super::{LabelMatcher, merge};
+use super::{EncodedChunk, LabelMatcher, merge};
 use crate::SelectError;
 
 /// A span of time, both ends included, in milliseconds since the Unix epoch.
@@ -73,6 +73,8 @@ pub struct SelectedSeries {
 pub enum Chunk {
     /// As columns in memory.
     Samples(Arc<Samples>),
+    /// As they are stored.
+    Encoded(Arc<EncodedChunk>),
 }
 
 impl SelectedSeries {
@@ -82,7 +84,20 @@ impl SelectedSeries {
     /// # Errors
     /// [`SelectError`] when a chunk is damaged.
     pub fn samples(&self, range: MillisRange) -> Result<Samples, SelectError> {
-        let parts: Vec<&Samples> = self.chunks.iter().map(|Chunk::Samples(samples)| &**samples).collect();
-        Ok(merge::merge(parts.into_iter(), range))
+        let parts = self.chunks.iter().map(Chunk::decode).collect::<Result<Vec<_>, _>>()?;
+        Ok(merge::merge(parts.iter().map(|samples| &**samples), range))
+    }
+}
+
+impl Chunk {
+    /// The samples, all of them; decoded if they are not yet.
+    ///
+    /// # Errors
+    /// [`SelectError`] when the chunk is damaged.
+    pub fn decode(&self) -> Result<Arc<Samples>, SelectError> {
+        match self {
+            Self::Samples(samples) => Ok(Arc::clone(samples)),
+            Self::Encoded(chunk) => chunk.decode().map(Arc::new).map_err(|error| SelectError::Failed(error.into())),
+        }
     }
 }

@@ -1,0 +1,242 @@
+//! The seam's tests of series on the lake, in each state that samples can be in.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures::FutureExt;
+use tripod_lake::{Lake, Settings};
+use tripod_model::series::Labels;
+use tripod_storage::series::{
+    FloatSample, LabelMatcher, LabelQuery, MillisRange, Rejection, SelectSeries, SeriesBatch, SeriesStore, suite,
+};
+
+fn settings(directory: &Path) -> Settings {
+    let mut settings = Settings { data_dir: directory.to_owned(), ..Settings::default() };
+    settings.min_free_disk_bytes = 0;
+    // What a test does not do itself is not done.
+    settings.compaction.interval_seconds = 3600;
+    settings
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn series_in_memory_keep_the_seams_promises() {
+    let directory = tempfile::tempdir().unwrap();
+    let lake = Lake::open(settings(directory.path())).await.unwrap();
+    suite::run(lake.clone(), &|store| std::future::ready(store).boxed()).await;
+    lake.close().await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn flushed_series_keep_the_seams_promises() {
+    let directory = tempfile::tempdir().unwrap();
+    let lake = Lake::open(settings(directory.path())).await.unwrap();
+    let flushed = Arc::clone(&lake);
+    let between = |store| {
+        let lake = Arc::clone(&flushed);
+        async move {
+            lake.flush().await.unwrap();
+            store
+        }
+        .boxed()
+    };
+    suite::run(lake.clone(), &between).await;
+    let status = lake.status().series;
+    assert!(status.table.files > 0);
+    assert_eq!(status.table.hot_rows, 0);
+    assert!(status.active_series < 1500, "series of generations past leave memory: {}", status.active_series);
+    lake.close().await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn compacted_series_keep_the_seams_promises() {
+    let directory = tempfile::tempdir().unwrap();
+    let mut settings = settings(directory.path());
+    settings.compaction.min_files = 2;
+    settings.vacuum_grace_seconds = 0;
+    let lake = Lake::open(settings).await.unwrap();
+    let compacted = Arc::clone(&lake);
+    let between = |store| {
+        let lake = Arc::clone(&compacted);
+        async move {
+            lake.flush().await.unwrap();
+            lake.maintain().await.unwrap();
+            store
+        }
+        .boxed()
+    };
+    suite::run(lake.clone(), &between).await;
+    lake.maintain().await.unwrap();
+    let stored = parquet_files(&directory.path().join("tables/series"));
+    assert_eq!(stored, lake.status().series.table.files, "what was merged is vacuumed when nobody reads it");
+    lake.close().await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_restart_keeps_the_seams_promises() {
+    for clean in [true, false] {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().to_owned();
+        let lake = Lake::open(settings(&path)).await.unwrap();
+        let current = Arc::new(parking_lot::Mutex::new(Some(lake)));
+        let between = |store: Arc<dyn SeriesStore>| {
+            let (path, current) = (path.clone(), Arc::clone(&current));
+            async move {
+                drop(store);
+                let lake = current.lock().take().unwrap();
+                if clean {
+                    lake.close().await.unwrap();
+                } else {
+                    // Like a crash, but for the process's end: nothing is flushed.
+                    lake.abandon().await;
+                }
+                drop(lake);
+                let lake = open_when_free(&path).await;
+                *current.lock() = Some(Arc::clone(&lake));
+                lake as Arc<dyn SeriesStore>
+            }
+            .boxed()
+        };
+        let store: Arc<dyn SeriesStore> = current.lock().clone().unwrap();
+        suite::run(store, &between).await;
+    }
+}
+
+/// A flush, then more, then a crash: what the log keeps after a flush stands on its own.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_follows_a_flush_is_replayed_with_its_labels() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path();
+    for round in 0..4i64 {
+        let lake = open_when_free(path).await;
+        for step in 0..3 {
+            lake.append_series(batch("x", round * 100 + step * 10, 1.0)).await.unwrap();
+            if step == 1 && round % 2 == 0 {
+                lake.flush().await.unwrap();
+            }
+        }
+        assert_eq!(times(&lake).await.len() as i64, (round + 1) * 3);
+        lake.abandon().await;
+    }
+    let lake = open_when_free(path).await;
+    let expected: Vec<i64> = (0..4).flat_map(|round| (0..3).map(move |step| round * 100 + step * 10)).collect();
+    assert_eq!(times(&lake).await, expected);
+    lake.close().await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn many_writers_and_flushes_lose_nothing() {
+    let directory = tempfile::tempdir().unwrap();
+    let lake = Lake::open(settings(directory.path())).await.unwrap();
+    let writers = (0..8i64).map(|writer| {
+        let lake = Arc::clone(&lake);
+        tokio::spawn(async move {
+            for step in 0..50 {
+                let appended = lake.append_series(batch("x", step * 8 + writer, step as f64)).await.unwrap();
+                assert_eq!(appended.floats, 1, "{appended:?}");
+                if step % 10 == writer {
+                    lake.flush().await.unwrap();
+                }
+            }
+        })
+    });
+    futures::future::try_join_all(writers).await.unwrap();
+    assert_eq!(times(&lake).await, (0..400).collect::<Vec<_>>());
+    lake.abandon().await;
+    drop(lake);
+    let lake = open_when_free(directory.path()).await;
+    assert_eq!(times(&lake).await, (0..400).collect::<Vec<_>>());
+    lake.close().await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn limits_are_told_by_the_sample() {
+    let directory = tempfile::tempdir().unwrap();
+    let mut settings = settings(directory.path());
+    settings.series.max_series = 2;
+    settings.series.max_labels_per_series = 3;
+    settings.series.max_label_value_bytes = 10;
+    settings.series.max_samples_per_request = 5;
+    settings.series.out_of_order_window_seconds = 1;
+    let lake = Lake::open(settings).await.unwrap();
+    let refusal = async |batch| {
+        let appended = lake.append_series(batch).await.unwrap();
+        appended.rejected.into_iter().next().map(|rejected| rejected.reason)
+    };
+    assert!(
+        matches!(refusal(batch("a label too long", 1, 1.0)).await, Some(Rejection::Limit(text)) if text.contains("max_label_value_bytes"))
+    );
+    let mut wide = batch("x", 1, 1.0);
+    wide.labels = vec![Labels::from_pairs([("a", "1"), ("b", "1"), ("c", "1"), ("d", "1")])];
+    assert!(matches!(refusal(wide).await, Some(Rejection::Limit(text)) if text.contains("4 labels")));
+    assert_eq!(refusal(batch("x", 5000, 1.0)).await, None);
+    assert_eq!(refusal(batch("y", 5000, 1.0)).await, None);
+    assert!(
+        matches!(refusal(batch("z", 5000, 1.0)).await, Some(Rejection::Limit(text)) if text.contains("max_series"))
+    );
+    assert_eq!(refusal(batch("x", 4000, 1.0)).await, None);
+    assert_eq!(refusal(batch("x", 3999, 1.0)).await, Some(Rejection::TooOld));
+    assert_eq!(refusal(batch("x", 4000, 2.0)).await, Some(Rejection::DuplicateTimestamp));
+    let mut long = batch("x", 6000, 1.0);
+    long.floats = vec![long.floats[0]; 6];
+    assert!(lake.append_series(long).await.is_err());
+    lake.close().await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_is_past_its_retention_is_dropped() {
+    let directory = tempfile::tempdir().unwrap();
+    let mut settings = settings(directory.path());
+    settings.retention.series_seconds = 1;
+    let lake = Lake::open(settings).await.unwrap();
+    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap().as_millis() as i64;
+    lake.append_series(batch("x", 1000, 1.0)).await.unwrap();
+    lake.append_series(batch("x", now + 3_600_000, 1.0)).await.unwrap();
+    lake.flush().await.unwrap();
+    lake.maintain().await.unwrap();
+    assert_eq!(times(&lake).await.len(), 2, "what has just come is kept, however old");
+    while times(&lake).await.len() == 2 {
+        lake.maintain().await.unwrap();
+        tokio::task::yield_now().await;
+    }
+    assert_eq!(times(&lake).await, [now + 3_600_000]);
+    lake.close().await.unwrap();
+}
+
+fn batch(name: &str, timestamp: i64, value: f64) -> SeriesBatch {
+    SeriesBatch {
+        labels: vec![Labels::from_pairs([("__name__", "metric"), ("instance", name)])],
+        floats: vec![FloatSample { series: 0, timestamp, start: 0, value }],
+        ..SeriesBatch::default()
+    }
+}
+
+async fn times(lake: &Arc<Lake>) -> Vec<i64> {
+    let matchers = vec![LabelMatcher::equal("__name__", "metric")];
+    let select = SelectSeries { matchers, range: MillisRange::ALL };
+    let found = lake.select_series(select).await.unwrap();
+    assert!(found.len() <= 1);
+    assert_eq!(lake.series(LabelQuery::ALL).await.unwrap().len(), found.len());
+    found.first().map_or(Vec::new(), |series| series.samples(MillisRange::ALL).unwrap().floats.timestamps)
+}
+
+/// Selections that are still being dropped hold the directory a moment longer.
+async fn open_when_free(path: &Path) -> Arc<Lake> {
+    loop {
+        match Lake::open(settings(path)).await {
+            Ok(lake) => return lake,
+            Err(tripod_lake::OpenError::Locked(_)) => tokio::time::sleep(Duration::from_millis(5)).await,
+            Err(error) => panic!("{error}"),
+        }
+    }
+}
+
+fn parquet_files(directory: &Path) -> usize {
+    let entries = std::fs::read_dir(directory).unwrap().map(|entry| entry.unwrap().path());
+    let count = |path: std::path::PathBuf| match path.is_dir() {
+        true if path.ends_with("_delta_log") => 0,
+        true => parquet_files(&path),
+        false => usize::from(path.extension().is_some_and(|extension| extension == "parquet")),
+    };
+    entries.map(count).sum()
+}

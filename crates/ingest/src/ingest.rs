@@ -9,7 +9,6 @@ use crate::admission::{Admission, Permit};
 use crate::authorization::Authorization;
 use crate::decoding::Decoding;
 use crate::meters;
-use crate::prometheus::otlp::SeriesTarget;
 use crate::refusal::{Reason, Refusal};
 use crate::settings::Settings;
 
@@ -17,7 +16,6 @@ use crate::settings::Settings;
 pub struct Ingest {
     pub(crate) settings: Settings,
     pub(crate) decoding: Decoding,
-    pub(crate) series: Option<SeriesTarget>,
     store: Arc<dyn Store>,
     authorization: Authorization,
     admission: Arc<Admission>,
@@ -29,15 +27,9 @@ impl Ingest {
     ///
     /// Install the metrics recorder first: this and the routers take their metrics from it.
     pub fn new(store: Arc<dyn Store>, settings: Settings) -> Arc<Self> {
-        Self::with_series(store, None, settings)
-    }
-
-    /// The same with metrics kept as series instead of as rows, when there is a place for them.
-    pub fn with_series(store: Arc<dyn Store>, series: Option<SeriesTarget>, settings: Settings) -> Arc<Self> {
         let in_flight = meters::in_flight_bytes();
         Arc::new(Self {
             decoding: Decoding::new(settings.max_decompressed_bytes),
-            series,
             store,
             authorization: Authorization::new(settings.bearer_token.as_deref()),
             admission: Admission::new(settings.max_concurrent_requests, settings.max_in_flight_bytes, in_flight),

@@ -49,9 +49,6 @@ pub(super) async fn export(
     permit: Permit,
 ) -> Result<Exported, Refusal> {
     let limits = ingest.settings.limits();
-    if let Some(series) = ingest.series.as_ref().filter(|_| signal == Signal::Metrics) {
-        return export_series(ingest, meters, series, format, encoding, received, permit).await;
-    }
     let decode = move |body: &[u8]| decode(signal, format, body, &limits).map_err(invalid);
     let Decoded { value: (batch, rejections), decompressed_bytes, permit } =
         ingest.decoding.decode(encoding, received, permit, decode).await?;
@@ -67,7 +64,7 @@ pub(super) async fn export(
 }
 
 /// As [`export`] for metrics that are kept as series.
-async fn export_series(
+pub(super) async fn export_series(
     ingest: &Ingest,
     meters: &Meters,
     series: &SeriesTarget,

@@ -15,10 +15,11 @@ use tonic::Code;
 use tower_http::cors::{AllowHeaders, AllowOrigin, CorsLayer};
 use tripod_storage::Signal;
 
-use super::export::{Format, export, receive};
+use super::export::{Format, export, export_series, receive};
 use super::grpc;
 use super::response::{Exported, status_to_json, status_to_protobuf};
 use crate::meters::Meters;
+use crate::prometheus::otlp::SeriesTarget;
 use crate::refusal::{Reason, Refusal};
 use crate::{Ingest, body, compression};
 
@@ -36,7 +37,7 @@ pub fn http_router(ingest: Arc<Ingest>) -> Router {
         let meters = Arc::new(Meters::new("otlp_http", signal, |reason| {
             reason.map_or(StatusCode::OK, status).as_u16().to_string()
         }));
-        let endpoint = Endpoint { ingest: Arc::clone(&ingest), signal, meters };
+        let endpoint = Endpoint { ingest: Arc::clone(&ingest), signal, meters, series: None };
         router = router.route(path, post(answer).fallback(method_not_allowed).with_state(endpoint));
     }
     let router = router.fallback(not_found);
@@ -46,11 +47,22 @@ pub fn http_router(ingest: Arc<Ingest>) -> Router {
     }
 }
 
+/// `POST` to `/v1/metrics`, protobuf or JSON, for metrics that are kept as series of Prometheus.
+pub fn series_router(ingest: Arc<Ingest>, series: SeriesTarget) -> Router {
+    let meters = Arc::new(Meters::new("otlp_series", Signal::Metrics, |reason| {
+        reason.map_or(StatusCode::OK, status).as_u16().to_string()
+    }));
+    let endpoint = Endpoint { ingest, signal: Signal::Metrics, meters, series: Some(series) };
+    Router::new().route("/v1/metrics", post(answer).fallback(method_not_allowed).with_state(endpoint))
+}
+
 #[derive(Clone)]
 struct Endpoint {
     ingest: Arc<Ingest>,
     signal: Signal,
     meters: Arc<Meters>,
+    /// Where metrics go instead of into the rows of their table.
+    series: Option<SeriesTarget>,
 }
 
 async fn answer(State(endpoint): State<Endpoint>, request: Request) -> Response {
@@ -82,7 +94,7 @@ async fn serve(
     format: Option<Format>,
     body: &mut Body,
 ) -> Result<Exported, Refusal> {
-    let Endpoint { ingest, signal, meters } = endpoint;
+    let Endpoint { ingest, signal, meters, series } = endpoint;
     let mut permit = ingest.admit(headers)?;
     let format = format.ok_or_else(|| unsupported_format(headers))?;
     let encoding = compression::Encoding::from_headers(headers, &CONTENT_ENCODING)?;
@@ -91,7 +103,10 @@ async fn serve(
         return Err(body::too_large(limit));
     }
     let received = receive(ingest, meters, body, limit, &mut permit).await?;
-    export(ingest, meters, *signal, format, encoding, received, permit).await
+    match series {
+        Some(series) => export_series(ingest, meters, series, format, encoding, received, permit).await,
+        None => export(ingest, meters, *signal, format, encoding, received, permit).await,
+    }
 }
 
 /// The format that `Content-Type` names, whatever its parameters.

@@ -10,4 +10,4 @@ mod http;
 mod response;
 
 pub use self::grpc::grpc_router;
-pub use self::http::http_router;
+pub use self::http::{http_router, series_router};

@@ -7,6 +7,7 @@ mod config;
 mod doctor;
 mod import;
 mod query;
+mod series;
 mod serve;
 
 use std::collections::BTreeMap;

@@ -255,6 +255,10 @@ fn scrape_configs_are_taken_as_they_stand() {
     assert_eq!(job["relabel_configs"][0]["replacement"], "${1}-$2");
     let configuration = loaded.settings.prometheus.load().unwrap();
     assert_eq!(configuration.jobs[0].interval, Duration::from_secs(5));
+    let text = "prometheus:\n  scrape_configs: [{job_name: a, basic_auth: {username: me, password: hunter2}}]\n";
+    let loaded = load_text(text, &[], &[]).unwrap_or_else(|mistakes| panic!("{mistakes}"));
+    let printed = print(&loaded);
+    assert!(printed.contains("\"username\":\"me\"") && !printed.contains("hunter2"), "{printed}");
     let found = mistakes("prometheus:\n  scrape_configs:\n    - job_name: a\n      scrape_intervall: 5s\n");
     assert!(found.contains("tripod.yaml:3:5: prometheus.scrape_configs"), "{found}");
     assert!(found.contains("did you mean \"scrape_interval\"?"), "{found}");

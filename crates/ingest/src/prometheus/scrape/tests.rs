@@ -367,3 +367,84 @@ async fn targets_from_http_are_followed() {
     source.set(200, "application/json", "[]");
     fixture.until(|batch| value(batch, "up") == Some("stale")).await;
 }
+
+#[tokio::test]
+async fn a_proxy_is_asked_instead_of_the_target() {
+    let (proxy, address) = Target::start("a 1\n").await;
+    let mut fixture = Fixture::new();
+    fixture.apply(&format!(
+        "{{job_name: a, proxy_url: 'http://{address}', static_configs: [{{targets: ['nowhere.invalid:1234']}}]}}"
+    ));
+    assert_eq!(value(&fixture.next().await, "up"), Some("1"));
+    assert_eq!(proxy.asked.lock().clone().unwrap().0, "http://nowhere.invalid:1234/metrics");
+}
+
+/// A target behind TLS whose certificate is for `name.example`; with the certificate in PEM.
+async fn start_tls() -> (SocketAddr, String) {
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    use tokio_rustls::TlsAcceptor;
+    use tokio_rustls::rustls::ServerConfig;
+    use tokio_rustls::rustls::pki_types::PrivatePkcs8KeyDer;
+
+    let own = rcgen::generate_simple_self_signed(vec!["name.example".to_owned()]).unwrap();
+    let key = PrivatePkcs8KeyDer::from(own.signing_key.serialize_der()).into();
+    let provider = Arc::new(tokio_rustls::rustls::crypto::aws_lc_rs::default_provider());
+    let config = ServerConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .unwrap()
+        .with_no_client_auth()
+        .with_single_cert(vec![own.cert.der().clone()], key)
+        .unwrap();
+    let acceptor = TlsAcceptor::from(Arc::new(config));
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    tokio::spawn(async move {
+        while let Ok((stream, _)) = listener.accept().await {
+            let acceptor = acceptor.clone();
+            tokio::spawn(async move {
+                // Who does not trust the certificate goes away here.
+                let Ok(mut stream) = acceptor.accept(stream).await else { return };
+                let mut head = vec![0; 4096];
+                let read = stream.read(&mut head).await.unwrap_or(0);
+                let host = String::from_utf8_lossy(&head[..read]).to_lowercase().contains(&format!("host: {address}"));
+                let body = format!("host_is_the_address {}\n", i32::from(host));
+                let answer = format!(
+                    "HTTP/1.1 200 OK\r\ncontent-type: text/plain\r\ncontent-length: {}\r\nconnection: close\r\n\r\n{body}",
+                    body.len()
+                );
+                let _ = stream.write_all(answer.as_bytes()).await;
+                let _ = stream.shutdown().await;
+            });
+        }
+    });
+    (address, own.cert.pem())
+}
+
+#[tokio::test]
+async fn certificates_are_checked_as_configured() {
+    let (address, pem) = start_tls().await;
+    let folder = tempfile::tempdir().unwrap();
+    let ca = folder.path().join("ca.pem");
+    std::fs::write(&ca, pem).unwrap();
+    let ca = ca.display();
+    for (tls, up) in [
+        ("{}".to_owned(), "0"),
+        ("{insecure_skip_verify: true}".to_owned(), "1"),
+        (format!("{{ca_file: '{ca}'}}"), "0"),
+        (format!("{{ca_file: '{ca}', server_name: name.example}}"), "1"),
+        (format!("{{ca_file: '{ca}', server_name: other.example}}"), "0"),
+        ("{ca_file: /does/not/exist.pem}".to_owned(), "0"),
+    ] {
+        let mut fixture = Fixture::new();
+        // The first handshakes of a slow machine need their time.
+        fixture.apply(&format!(
+            "{{job_name: a, scheme: https, scrape_interval: 2s, scrape_timeout: 2s, tls_config: {tls}, static_configs: [{{targets: ['{address}']}}]}}"
+        ));
+        let batch = fixture.next().await;
+        assert_eq!(value(&batch, "up"), Some(up), "{tls}: {:?}", fixture.scraper.active());
+        if tls.contains("name.example") {
+            assert_eq!(value(&batch, "host_is_the_address"), Some("1"));
+        }
+        fixture.scraper.stop().await;
+    }
+}

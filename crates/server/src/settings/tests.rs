@@ -260,7 +260,7 @@ fn scrape_configs_are_taken_as_they_stand() {
     let printed = print(&loaded);
     assert!(printed.contains("\"username\":\"me\"") && !printed.contains("hunter2"), "{printed}");
     let found = mistakes("prometheus:\n  scrape_configs:\n    - job_name: a\n      scrape_intervall: 5s\n");
-    assert!(found.contains("tripod.yaml:3:5: prometheus.scrape_configs"), "{found}");
+    assert!(found.contains("tripod.yaml:3:5: prometheus: scrape_configs[0] (a): there is no key"), "{found}");
     assert!(found.contains("did you mean \"scrape_interval\"?"), "{found}");
     assert!(mistakes("prometheus:\n  scrape_configs: {}\n").contains("must be a list"));
     let found = mistakes("prometheus:\n  config_file: /does/not/exist.yml\n");

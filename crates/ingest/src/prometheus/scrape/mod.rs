@@ -1,8 +1,7 @@
 //! Scraping with Prometheus' own `scrape_configs`.
 //!
 //! A job watches its sources of targets, makes targets of what they give, and runs a loop per target: fetch, parse,
-//! relabel, append, report. What a target is and does can be asked for through [`ScrapeTargets`]; the query API shows it
-//! without knowing how scraping works.
+//! relabel, append, report. [`Scraper::active`] says what each target is and does, for a query API to show.
 
 mod append;
 mod config;
@@ -26,7 +25,7 @@ use tripod_storage::series::SeriesStore;
 
 pub use self::config::{JobConfig, ScrapeConfiguration, ScrapeLimits, ScrapeProtocol};
 pub use self::http_client::HttpClientConfig;
-pub use self::status::{DroppedTarget, ScrapeTargets, TargetHealth, TargetStatus};
+pub use self::status::{DroppedTarget, TargetHealth, TargetStatus};
 
 pub(in crate::prometheus) use self::config::{resolve, texts};
 pub(in crate::prometheus) use self::http_client::chain;
@@ -105,16 +104,20 @@ impl Scraper {
     }
 }
 
-impl ScrapeTargets for Scraper {
-    fn pools(&self) -> Vec<String> {
+/// What is known of the targets, for the query API.
+impl Scraper {
+    /// The names of the jobs, in the order of the configuration.
+    pub fn pools(&self) -> Vec<String> {
         self.running.lock().jobs.iter().map(|job| job.pool.name().to_owned()).collect()
     }
 
-    fn active(&self) -> Vec<TargetStatus> {
+    /// The targets that are scraped.
+    pub fn active(&self) -> Vec<TargetStatus> {
         self.running.lock().jobs.iter().flat_map(|job| job.pool.active()).collect()
     }
 
-    fn dropped(&self) -> Vec<DroppedTarget> {
+    /// The targets that relabelling dropped.
+    pub fn dropped(&self) -> Vec<DroppedTarget> {
         self.running.lock().jobs.iter().flat_map(|job| job.pool.dropped()).collect()
     }
 }

@@ -1,5 +1,4 @@
 use std::collections::HashMap;
-use std::fmt::Debug;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -7,19 +6,6 @@ use parking_lot::Mutex;
 use tripod_model::series::{Labels, SeriesMetadata};
 
 use super::target::Target;
-
-/// What is known of the targets that are scraped: for `/api/v1/targets`, `/api/v1/targets/metadata` and
-/// `/api/v1/scrape_pools`.
-pub trait ScrapeTargets: Debug + Send + Sync {
-    /// The names of the jobs, in the order of the configuration.
-    fn pools(&self) -> Vec<String>;
-
-    /// The targets that are scraped.
-    fn active(&self) -> Vec<TargetStatus>;
-
-    /// The targets that relabelling dropped.
-    fn dropped(&self) -> Vec<DroppedTarget>;
-}
 
 /// A target that is scraped.
 #[derive(Clone, Debug)]

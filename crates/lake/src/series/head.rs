@@ -221,7 +221,13 @@ impl Head {
         settings: &SeriesSettings,
     ) -> Result<Admitted, AppendError> {
         state.epoch = state.epoch.max(self.failed_epoch.load(Ordering::Acquire) + 1);
-        let SeriesBatch { labels, floats, histograms, exemplars, metadata } = batch;
+        let SeriesBatch { labels, floats, histograms, exemplars, mut metadata } = batch;
+        // A scrape tells all of it each time. There are no more families than series.
+        let is_full = state.metadata.len() >= settings.max_series;
+        metadata.retain(|(family, told)| match state.metadata.get(family) {
+            Some(known) => known != told,
+            None => !is_full,
+        });
         let numbers = floats.iter().map(|sample| sample.series);
         let numbers = numbers.chain(histograms.iter().map(|sample| sample.series));
         if let Some(unknown) =

@@ -236,7 +236,7 @@ fn store_health(lake: &Lake) -> Result<String, String> {
             status.disk.free_bytes, status.disk.min_free_bytes
         ));
     }
-    Ok(match status.wal.damaged {
+    Ok(match status.wal.damaged + status.series.wal_damaged {
         0 => "writable".to_owned(),
         damaged => format!(
             "writable; {damaged} damaged parts of the write-ahead log were set aside at the last start, see the log"

@@ -1,8 +1,8 @@
 //! Tasks of this repository that a shell script would do badly: `cargo xtask --help`.
 //!
 //! A task sees the server as a user does, by its command line and its public ports; what runs inside the house, it starts
-//! with a cargo of its own. This crate depends on no other of
-//! the house, so that it builds in seconds and cannot share a mistake with what it proves.
+//! with a cargo of its own. This crate depends on no other of the house, so that it builds in seconds and cannot share a
+//! mistake with what it proves.
 
 mod bench;
 mod conformance;

@@ -3,7 +3,7 @@
 //!
 //! Each service is a process of its own with the same handler (three spans, five log lines, four metrics a request), gets
 //! the same load, and sends OTLP to one stand-in for a collector in this process. CPU is that of the service alone, from
-//! `/proc/<pid>/stat`, until everything is delivered. Services take turns, round by round, so that what else the machine
+//! `/proc/<pid>/task/*/schedstat`, until everything is delivered. Services take turns, round by round, so that what else the machine
 //! does meets all of them; figures are medians over the rounds.
 
 mod collector;
@@ -47,6 +47,9 @@ struct Arguments {
     /// The Python interpreter that has the packages of `bench/sdk/python/requirements.txt`. Without it, Rust alone is measured.
     #[arg(long, env = "TRIPOD_BENCH_PYTHON")]
     python: Option<PathBuf>,
+    /// The services to measure beside the bare ones; all unless set.
+    #[arg(long, value_delimiter = ',')]
+    services: Vec<Subject>,
     /// Where the figures go as JSON; standard output unless set.
     #[arg(long)]
     json: Option<PathBuf>,
@@ -75,7 +78,9 @@ async fn measure(arguments: Arguments) -> Result<()> {
     for round in 0..arguments.rounds {
         for &sampling in &arguments.sampling {
             for subject in Subject::ALL {
-                if subject.is_python() && arguments.python.is_none() {
+                let is_left_out =
+                    subject.has_telemetry() && !arguments.services.is_empty() && !arguments.services.contains(&subject);
+                if is_left_out || (subject.is_python() && arguments.python.is_none()) {
                     continue;
                 }
                 let run = turn(&arguments, &collector, &endpoint, subject, sampling, round);
@@ -136,7 +141,7 @@ async fn turn(
     warm_up.drive(service.port).await?;
     service.flush().await?;
     let (used, had) = (service.usage()?, collector.received());
-    let latencies = load.drive(service.port).await?;
+    let load::Driven { latencies, lost } = load.drive(service.port).await?;
     service.scrape().await?;
     service.flush().await?;
     let (usage, received) = (service.usage()?, collector.received().since(had));
@@ -152,6 +157,7 @@ async fn turn(
         sampling,
         round,
         requests: load.requests,
+        lost,
         cpu_us: (usage.cpu - used.cpu) * 1e6 / requests,
         p50_us: percentile(0.50),
         p99_us: percentile(0.99),

@@ -13,6 +13,7 @@ pub(crate) struct Run {
     pub(crate) sampling: f64,
     pub(crate) round: usize,
     pub(crate) requests: usize,
+    pub(crate) lost: usize,
     pub(crate) cpu_us: f64,
     pub(crate) p50_us: f64,
     pub(crate) p99_us: f64,

@@ -6,20 +6,17 @@ use std::process::Stdio;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, bail};
-use clap::ValueEnum as _;
+use clap::ValueEnum;
 use tokio::process::{Child, Command};
 
 use crate::load::Connection;
 use crate::service::Telemetry;
 
-/// Ticks of `/proc/<pid>/stat` a second, on every Linux that Rust runs on.
-const TICKS: f64 = 100.0;
-
 /// How long a service may take to answer for the first time.
 const PATIENCE: Duration = Duration::from_secs(60);
 
 /// What is measured.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Subject {
     /// axum and the handler.
     Bare,
@@ -147,15 +144,19 @@ impl Running {
 
     /// What it used so far.
     pub(crate) fn usage(&self) -> Result<Usage> {
-        let stat = std::fs::read_to_string(format!("/proc/{}/stat", self.pid))?;
-        // The name in parentheses may hold anything; the numbers come after it. User and system time are fields 14, 15.
-        let (_, fields) = stat.rsplit_once(')').context("stat has no name")?;
-        let ticks: u64 = fields.split_whitespace().skip(11).take(2).map(|ticks| ticks.parse().unwrap_or(0)).sum();
+        // Nanoseconds of each thread; `/proc/<pid>/stat` counts in hundredths of a second. Threads that have ended are
+        // missing: of what is measured here only those that wait for a flush end.
+        let mut nanoseconds = 0;
+        for task in std::fs::read_dir(format!("/proc/{}/task", self.pid))? {
+            let Ok(text) = std::fs::read_to_string(task?.path().join("schedstat")) else { continue };
+            let first = text.split_whitespace().next().context("schedstat is empty")?;
+            nanoseconds += first.parse::<u64>().context("schedstat begins with no number")?;
+        }
         let status = std::fs::read_to_string(format!("/proc/{}/status", self.pid))?;
         let resident = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).context("status has no VmRSS")?;
         let kilobytes: u64 = resident.trim().trim_end_matches(" kB").parse()?;
         let log_bytes = std::fs::metadata(&self.log)?.len();
-        Ok(Usage { cpu: ticks as f64 / TICKS, resident: kilobytes * 1024, log_bytes })
+        Ok(Usage { cpu: nanoseconds as f64 / 1e9, resident: kilobytes * 1024, log_bytes })
     }
 
     /// Ends it, and counts the lines that it wrote.

@@ -1,4 +1,4 @@
-//! The query APIs: SQL, Jaeger's, health, and the server's own metrics, each as an [`axum::Router`].
+//! The query APIs: SQL, Prometheus', Jaeger's, health, and the server's own metrics, each as an [`axum::Router`].
 //!
 //! Every API asks a [`tripod_storage::Store`] through the seam and knows nothing of what is behind it: no files, no
 //! Delta Lake, no receivers. Listeners, TLS and where a router hangs are the server's business. The alternative, one
@@ -8,6 +8,7 @@
 pub mod bearer;
 pub mod health;
 pub mod jaeger;
+pub mod prometheus;
 pub mod self_metrics;
 pub mod sql;
 #[cfg(test)]
@@ -16,6 +17,7 @@ mod testing;
 use serde::{Deserialize, Serialize};
 
 pub use bearer::require_bearer;
+pub use prometheus::PrometheusSettings;
 
 /// Limits of the query APIs.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -25,6 +27,8 @@ pub struct Settings {
     pub sql: SqlSettings,
     /// Of the Jaeger query API.
     pub jaeger: JaegerSettings,
+    /// Of PromQL and Prometheus' HTTP API.
+    pub prometheus: PrometheusSettings,
 }
 
 /// Limits of SQL queries.

@@ -3,8 +3,9 @@
 use std::sync::Arc;
 
 use arrow::array::{Array, AsArray, RecordBatch};
-use arrow::compute::{interleave_record_batch, max, min};
+use arrow::compute::{concat_batches, interleave_record_batch, max, min};
 use arrow::datatypes::Int64Type;
+use arrow::error::ArrowError;
 use bytes::Bytes;
 use chrono::{DateTime, Days, NaiveDate};
 use deltalake::kernel::{Add, LogicalFileView, Remove};
@@ -21,6 +22,7 @@ use crate::LakeError;
 use crate::columns::{DATE, file_schema, to_file_form};
 use crate::hot::widen;
 use crate::order::{DayRows, sort_columns};
+use crate::trace_index::{IndexBuilder, TraceIndex, is_indexed};
 
 /// Rows of a row group. A trace's spans lie in the row groups of its services, and the id column of each is decoded to
 /// find them: the smaller the group, the sooner. Much smaller groups would cost space for their footers.
@@ -29,6 +31,8 @@ pub(crate) const ROW_GROUP_ROWS: usize = 32 * 1024;
 const PAGE_ROWS: usize = 4 * 1024;
 /// Rows that are gathered and encoded at once.
 const CHUNK_ROWS: usize = 8 * 1024;
+/// Rows of a stretch from which on copying it whole is faster than row by row.
+const LONG_STRETCH: usize = 8;
 
 /// How a table is called, and where its rows say when they were.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -154,6 +158,7 @@ pub(crate) struct FileWriter {
     signal: Signal,
     date: String,
     writer: ArrowWriter<Vec<u8>>,
+    index: Option<IndexBuilder>,
     rows: u64,
     min_time: i64,
     max_time: i64,
@@ -162,7 +167,8 @@ pub(crate) struct FileWriter {
 impl FileWriter {
     pub(crate) fn new(signal: Signal, date: String) -> Result<Self, LakeError> {
         let writer = ArrowWriter::try_new(Vec::new(), file_schema(signal), Some(properties(signal)?))?;
-        Ok(Self { signal, date, writer, rows: 0, min_time: i64::MAX, max_time: i64::MIN })
+        let index = signal.columns().iter().any(|column| is_indexed(signal, column.name)).then(IndexBuilder::default);
+        Ok(Self { signal, date, writer, index, rows: 0, min_time: i64::MAX, max_time: i64::MIN })
     }
 
     /// Appends rows in the form of files; they continue the order of those before.
@@ -174,6 +180,9 @@ impl FileWriter {
         self.min_time = min(times).map_or(self.min_time, |time| time.min(self.min_time));
         self.max_time = max(times).map_or(self.max_time, |time| time.max(self.max_time));
         self.rows += rows.num_rows() as u64;
+        if let Some(index) = &mut self.index {
+            index.push(rows);
+        }
         Ok(self.writer.write(rows)?)
     }
 
@@ -183,7 +192,13 @@ impl FileWriter {
     }
 
     /// The file and its content.
-    pub(crate) fn finish(self) -> Result<(DataFile, Bytes), LakeError> {
+    pub(crate) fn finish(mut self) -> Result<(DataFile, Bytes), LakeError> {
+        if let Some(index) = self.index {
+            let index = index.finish().encode();
+            self.writer.flush()?;
+            self.writer.append_key_value_metadata(TraceIndex::key_value(self.writer.bytes_written(), index.len()));
+            self.writer.write_all(&index)?;
+        }
         let content = Bytes::from(self.writer.into_inner()?);
         let file = DataFile {
             path: new_path(&self.date),
@@ -213,10 +228,27 @@ pub(crate) fn write_day(
     let batches = batches.iter().map(|batch| batch.project(&filled)).collect::<Result<Vec<_>, _>>()?;
     let batches: Vec<&RecordBatch> = batches.iter().collect();
     for places in day.rows.chunks(CHUNK_ROWS) {
-        let gathered = to_file_form(&interleave_record_batch(&batches, places)?)?;
+        let gathered = to_file_form(&gather(&batches, places)?)?;
         writer.write(&widen(&schema, &filled, &gathered)?)?;
     }
     writer.finish()
+}
+
+/// Rows from their places in several batches. Where neighbours were neighbours already, as those of one service in a
+/// request, they are copied together.
+fn gather(batches: &[&RecordBatch], places: &[(usize, usize)]) -> Result<RecordBatch, ArrowError> {
+    let follows = |a: &(usize, usize), b: &(usize, usize)| a.0 == b.0 && a.1 + 1 == b.1;
+    let stretches = places.chunk_by(follows);
+    match batches {
+        [first, ..] if stretches.clone().count() * LONG_STRETCH <= places.len() => {
+            let slices: Vec<_> = stretches
+                .filter_map(|stretch| Some((stretch.first()?, stretch.len())))
+                .map(|((batch, row), length)| batches[*batch].slice(*row, length))
+                .collect();
+            concat_batches(first.schema_ref(), &slices)
+        }
+        batches => interleave_record_batch(batches, places),
+    }
 }
 
 fn properties(signal: Signal) -> Result<WriterProperties, LakeError> {
@@ -231,18 +263,23 @@ fn properties(signal: Signal) -> Result<WriterProperties, LakeError> {
         builder = builder.set_column_statistics_enabled(path(name), EnabledStatistics::Page);
     }
     for column in signal.columns() {
-        if is_identifier(column.name, column.kind) {
+        let is_identifier = is_identifier(column.name, column.kind);
+        if is_identifier && !is_indexed(signal, column.name) {
             // Statistics of random ids say nothing; a bloom filter says nearly all.
             builder = builder
                 .set_column_bloom_filter_enabled(path(column.name), true)
                 .set_column_bloom_filter_fpp(path(column.name), 0.01)
                 .set_column_bloom_filter_max_ndv(path(column.name), ROW_GROUP_ROWS as u64);
         }
-        if is_identifier(column.name, column.kind) || column.kind == Kind::SpanId {
-            // Nearly every value is new: a dictionary would be built only to be given up.
+        if is_identifier || column.kind == Kind::SpanId {
+            // Lengths apart from the text, which then has nothing but digits: half a byte less for each id.
             builder = builder
-                .set_column_dictionary_enabled(path(column.name), false)
+                .set_column_encoding(path(column.name), Encoding::DELTA_LENGTH_BYTE_ARRAY)
                 .set_column_statistics_enabled(path(column.name), EnabledStatistics::None);
+        }
+        if (is_identifier && column.name != REQUEST) || column.kind == Kind::SpanId {
+            // Nearly every value is new: a dictionary would be built only to be given up.
+            builder = builder.set_column_dictionary_enabled(path(column.name), false);
         }
         if column.kind == Kind::Time || column.name == "duration_ns" {
             // Neighbours are close; a dictionary would hold every value once.
@@ -257,11 +294,43 @@ fn properties(signal: Signal) -> Result<WriterProperties, LakeError> {
     Ok(builder.build())
 }
 
+/// All that happens in a request carries its id, which is long: a dictionary saves a byte a row. A trace's id would gain
+/// half of that and lose it again when a single trace is looked up, as all of the dictionary must be read.
+const REQUEST: &str = "request_id";
+
 /// Columns that rows are looked up by, one value at a time.
 fn is_identifier(name: &str, kind: Kind) -> bool {
-    const CONTEXT: [&str; 5] = ["request_id", "session_id", "job_id", "user_id", "correlation_id"];
+    const CONTEXT: [&str; 5] = [REQUEST, "session_id", "job_id", "user_id", "correlation_id"];
     kind == Kind::TraceId || CONTEXT.contains(&name)
 }
 
 /// Files of a table at one moment.
 pub(crate) type Files = Arc<Vec<Arc<DataFile>>>;
+
+#[cfg(test)]
+mod tests {
+    use arrow::array::{ArrayRef, Int64Array, StringViewArray};
+
+    use super::*;
+
+    #[test]
+    fn rows_are_gathered_in_their_order_whether_they_lie_together_or_apart() {
+        let batch = |number: i64| {
+            let numbers: ArrayRef = Arc::new(Int64Array::from_iter((0..40).map(|row| Some(number * 40 + row))));
+            let texts = (0..40).map(|row| (row % 3 > 0).then(|| format!("a text of the number {}", number * 40 + row)));
+            let texts: ArrayRef = Arc::new(StringViewArray::from_iter(texts));
+            RecordBatch::try_from_iter([("number", numbers), ("text", texts)]).unwrap()
+        };
+        let batches = [batch(0), batch(1), batch(2)];
+        let batches: Vec<_> = batches.iter().collect();
+        let together: Vec<_> = [(2, 10..40), (0, 0..20), (1, 5..6), (2, 0..10), (0, 20..40)]
+            .into_iter()
+            .flat_map(|(batch, rows)| rows.map(move |row| (batch, row)))
+            .collect();
+        let apart: Vec<_> = (0..40).flat_map(|row| [(1, row), (0, 39 - row)]).collect();
+        for places in [together, apart, vec![(1, 1)]] {
+            let gathered = gather(&batches, &places).unwrap();
+            assert_eq!(gathered, interleave_record_batch(&batches, &places).unwrap());
+        }
+    }
+}

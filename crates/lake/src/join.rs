@@ -15,10 +15,12 @@ use parquet::column::writer::ColumnCloseResult;
 use parquet::file::metadata::{PageIndexPolicy, ParquetMetaData, ParquetMetaDataReader};
 use parquet::file::properties::WriterProperties;
 use parquet::file::writer::SerializedFileWriter;
+use tripod_storage::Signal;
 
 use crate::LakeError;
 use crate::data_file::{DataFile, ROW_GROUP_ROWS, new_path, now_millis};
 use crate::table::FileStore;
+use crate::trace_index::{TraceIndex, is_indexed};
 
 /// Parts of the file that may be on their way to the store at once.
 const PARTS_IN_FLIGHT: usize = 2;
@@ -32,11 +34,11 @@ pub(crate) fn is_worth_joining(files: &[Arc<DataFile>]) -> bool {
 ///
 /// # Errors
 /// When a file cannot be read or the new one not written; nothing is left then.
-pub(crate) async fn join(store: &FileStore, files: &[Arc<DataFile>]) -> Result<DataFile, LakeError> {
+pub(crate) async fn join(signal: Signal, store: &FileStore, files: &[Arc<DataFile>]) -> Result<DataFile, LakeError> {
     let date = files.first().map(|file| file.date.clone()).unwrap_or_default();
     let path = new_path(&date);
     let mut upload = store.begin(&path).await?;
-    match copy(store, files, &mut upload).await {
+    match copy(signal, store, files, &mut upload).await {
         Ok(bytes) => store.finish(&path, upload).await.map(|()| DataFile {
             path,
             bytes,
@@ -56,8 +58,14 @@ pub(crate) async fn join(store: &FileStore, files: &[Arc<DataFile>]) -> Result<D
 }
 
 /// Copies all row groups and gives the size of the new file in bytes.
-async fn copy(store: &FileStore, files: &[Arc<DataFile>], upload: &mut WriteMultipart) -> Result<u64, LakeError> {
+async fn copy(
+    signal: Signal,
+    store: &FileStore,
+    files: &[Arc<DataFile>],
+    upload: &mut WriteMultipart,
+) -> Result<u64, LakeError> {
     let outlet = Outlet::default();
+    let mut index = signal.columns().iter().any(|column| is_indexed(signal, column.name)).then(TraceIndex::default);
     let mut bytes = 0;
     let mut writer = None;
     for file in files {
@@ -72,12 +80,20 @@ async fn copy(store: &FileStore, files: &[Arc<DataFile>], upload: &mut WriteMult
             Some(writer) => writer,
             none => none.insert(begin(&metadata, outlet.clone())?),
         };
+        if let Some(index) = &mut index {
+            index.extend(TraceIndex::of_file(&content, &metadata)?);
+        }
         for group in 0..metadata.num_row_groups() {
             append(writer, &content, &metadata, group)?;
             bytes += send(&outlet, upload).await?;
         }
     }
-    if let Some(writer) = writer {
+    if let Some(mut writer) = writer {
+        if let Some(index) = index {
+            let index = index.encode();
+            writer.append_key_value_metadata(TraceIndex::key_value(writer.bytes_written(), index.len()));
+            writer.write_all(&index)?;
+        }
         writer.close()?;
     }
     Ok(bytes + send(&outlet, upload).await?)
@@ -85,9 +101,14 @@ async fn copy(store: &FileStore, files: &[Arc<DataFile>], upload: &mut WriteMult
 
 fn begin(first: &ParquetMetaData, outlet: Outlet) -> Result<SerializedFileWriter<Outlet>, LakeError> {
     let file = first.file_metadata();
+    // What is said about the file as a whole is said anew.
+    let pairs = file.key_value_metadata().map(|pairs| {
+        let pairs = pairs.iter().filter(|pair| !TraceIndex::is_key_value(pair));
+        pairs.cloned().collect()
+    });
     let properties = WriterProperties::builder()
         .set_created_by(file.created_by().unwrap_or_default().to_owned())
-        .set_key_value_metadata(file.key_value_metadata().cloned())
+        .set_key_value_metadata(pairs)
         .build();
     let schema = file.schema_descr().root_schema_ptr();
     Ok(SerializedFileWriter::new(outlet, schema, Arc::new(properties))?)

@@ -243,7 +243,7 @@ impl Store for Lake {
     }
 
     async fn select(&self, select: Select) -> Result<Selection, SelectError> {
-        self.inner.reader.select(&select, self.inner.shard(select.signal).hot.view())
+        self.inner.reader.select(&select, self.inner.shard(select.signal).hot.view()).await
     }
 }
 

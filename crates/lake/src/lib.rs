@@ -27,6 +27,8 @@ mod shard;
 mod status;
 mod table;
 mod table_files;
+mod trace_index;
+mod trace_lookup;
 mod wal_record;
 
 pub use error::{LakeError, OpenError};

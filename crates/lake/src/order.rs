@@ -44,7 +44,7 @@ struct Place {
     day: i32,
     key: u32,
     batch: u32,
-    /// The first row of the batch that has the same group.
+    /// The first row of the same group in the stretch of rows that have the same key.
     group: u32,
     row: u32,
 }
@@ -60,12 +60,16 @@ pub(crate) fn sort(signal: Signal, batches: &[RecordBatch]) -> Vec<DayRows> {
         let group = group_column(signal).and_then(text);
         let Some(times) = batch.column_by_name(signal.time_column()) else { continue };
         let times = times.as_primitive::<TimestampNanosecondType>();
-        groups.clear();
+        let mut last = None;
         for (row, time) in times.values().iter().enumerate() {
+            let key = keys.number(&texts, row);
+            if last.replace(key) != Some(key) {
+                groups.clear();
+            }
             places.push(Place {
                 // Days of 64-bit nanoseconds fit 32 bits by far.
                 day: time.div_euclid(DAY_NANOS) as i32,
-                key: keys.number(&texts, row),
+                key,
                 batch: index as u32,
                 group: group.map_or(row as u32, |ids| groups.first(ids, row)),
                 row: row as u32,
@@ -86,7 +90,7 @@ pub(crate) fn sort(signal: Signal, batches: &[RecordBatch]) -> Vec<DayRows> {
         .collect()
 }
 
-/// The first row of each group of a batch.
+/// The first row of each group of a stretch of rows.
 #[derive(Default)]
 struct Groups<'a> {
     first: HashMap<&'a str, u32>,

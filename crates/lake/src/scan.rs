@@ -2,7 +2,8 @@
 //!
 //! Files are read by DataFusion's Parquet source, which prunes row groups and pages by statistics and bloom filters
 //! and decodes other columns only where the conditions hold. What it cannot evaluate, conditions on attributes inside
-//! JSON columns, is evaluated afterwards on Arrow, as it is for rows in memory.
+//! JSON columns, is evaluated afterwards on Arrow, as it is for rows in memory. Rows of a few traces are looked up by
+//! index instead (`crate::trace_lookup`).
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -35,17 +36,21 @@ use crate::LakeError;
 use crate::columns::{file_schema, to_memory_form};
 use crate::data_file::{DataFile, Files};
 use crate::hot::View;
+use crate::trace_lookup::{IndexCache, Opener, asked, look_up};
 
 /// Rows of a batch that is read.
 const BATCH_ROWS: usize = 8 * 1024;
 /// Memory for the footers of files, in bytes.
 const FOOTER_CACHE_BYTES: usize = 64 * 1024 * 1024;
+/// Memory for the indexes of traces, in bytes: of some fifty million spans.
+const INDEX_CACHE_BYTES: usize = 64 * 1024 * 1024;
 
 /// What reading needs beside the rows: caches and the tables' object stores.
 #[derive(Debug)]
 pub(crate) struct Reader {
     context: Arc<TaskContext>,
     partitions: usize,
+    indexes: IndexCache,
 }
 
 impl Reader {
@@ -54,7 +59,7 @@ impl Reader {
         let config = SessionConfig::from(ConfigOptions::new()).with_batch_size(BATCH_ROWS);
         let context = TaskContext::default().with_session_config(config).with_runtime(runtime);
         let partitions = std::thread::available_parallelism().map_or(1, usize::from);
-        Ok(Self { context: Arc::new(context), partitions })
+        Ok(Self { context: Arc::new(context), partitions, indexes: IndexCache::new(INDEX_CACHE_BYTES) })
     }
 
     pub(crate) fn register(&self, signal: Signal, objects: Arc<dyn ObjectStore>) -> Result<(), LakeError> {
@@ -70,6 +75,11 @@ impl Reader {
         Arc::clone(&self.context)
     }
 
+    fn file_readers(&self, signal: Signal) -> Result<CachedParquetFileReaderFactory, LakeError> {
+        let objects = self.runtime().object_store(&store_url(signal)?)?;
+        Ok(CachedParquetFileReaderFactory::new(objects, self.runtime().cache_manager.get_file_metadata_cache()))
+    }
+
     /// A plan over files, one partition for each group.
     pub(crate) fn plan(
         &self,
@@ -79,10 +89,8 @@ impl Reader {
         predicate: Option<Arc<dyn PhysicalExpr>>,
     ) -> Result<Arc<dyn ExecutionPlan>, LakeError> {
         let url = store_url(signal)?;
-        let objects = self.runtime().object_store(&url)?;
-        let cache = self.runtime().cache_manager.get_file_metadata_cache();
         let mut source = ParquetSource::new(file_schema(signal))
-            .with_parquet_file_reader_factory(Arc::new(CachedParquetFileReaderFactory::new(objects, cache)))
+            .with_parquet_file_reader_factory(Arc::new(self.file_readers(signal)?))
             .with_enable_page_index(true)
             .with_bloom_filter_on_read(true);
         if let Some(predicate) = predicate {
@@ -97,14 +105,14 @@ impl Reader {
     }
 
     /// Answers a select from a view.
-    pub(crate) fn select(&self, select: &Select, view: View) -> Result<Selection, SelectError> {
+    pub(crate) async fn select(&self, select: &Select, view: View) -> Result<Selection, SelectError> {
         let schema = select.output_schema()?;
         for matcher in &select.matchers {
             matcher.check(select.signal)?;
         }
         let cut = Cut::new(select, Arc::clone(&schema))?;
         let files = Arc::clone(&view.files);
-        let mut partitions = self.read_files(select, &files, &cut).map_err(failed)?;
+        let mut partitions = self.read_files(select, &files, &cut).await.map_err(failed)?;
         if !view.hot.is_empty() {
             let cut = cut.clone();
             let rows = stream::iter(view.hot.clone())
@@ -119,13 +127,22 @@ impl Reader {
         Ok(Selection { schema, partitions })
     }
 
-    fn read_files(&self, select: &Select, files: &Files, cut: &Cut) -> Result<Vec<BatchStream>, LakeError> {
-        let signal = select.signal;
-        let files: Vec<_> = files.iter().filter(|file| file.overlaps(select.time)).cloned().collect();
+    async fn read_files(&self, select: &Select, all: &Files, cut: &Cut) -> Result<Vec<BatchStream>, LakeError> {
+        let files: Vec<_> = all.iter().filter(|file| file.overlaps(select.time)).cloned().collect();
+        let Some(asked) = asked(select.signal, &cut.pushed) else { return self.scan_files(files, cut) };
+        let opener = Opener { factory: self.file_readers(select.signal)? };
+        let found = look_up(&self.indexes, opener, files, all, asked, cut).await?;
+        let mut partitions = self.scan_files(found.unindexed, cut)?;
+        partitions.push(found.rows);
+        Ok(partitions)
+    }
+
+    fn scan_files(&self, files: Vec<Arc<DataFile>>, cut: &Cut) -> Result<Vec<BatchStream>, LakeError> {
         if files.is_empty() {
             return Ok(Vec::new());
         }
-        let predicate = predicate(signal, select.time, &cut.pushed)?;
+        let signal = cut.signal;
+        let predicate = predicate(signal, cut.time, &cut.pushed)?;
         let groups = balance(files, self.partitions);
         let plan = self.plan(signal, groups.clone(), Some(cut.read.clone()), predicate)?;
         (0..plan.properties().partitioning.partition_count())
@@ -158,7 +175,8 @@ fn store_url(signal: Signal) -> Result<ObjectStoreUrl, LakeError> {
     Ok(ObjectStoreUrl::parse(format!("tripod://{}", signal.table()))?)
 }
 
-fn place(file: &DataFile) -> PartitionedFile {
+/// A file as DataFusion knows it.
+pub(crate) fn place(file: &DataFile) -> PartitionedFile {
     PartitionedFile::new(file.path.clone(), file.bytes)
 }
 
@@ -177,8 +195,8 @@ fn balance(mut files: Vec<Arc<DataFile>>, groups: usize) -> Vec<Vec<Arc<DataFile
 
 /// What is done to batches after they are read.
 #[derive(Clone)]
-struct Cut {
-    signal: Signal,
+pub(crate) struct Cut {
+    pub(crate) signal: Signal,
     schema: SchemaRef,
     time: TimeRange,
     /// Conditions that the Parquet source evaluates.
@@ -213,8 +231,21 @@ impl Cut {
         })
     }
 
+    /// The columns to be read when every condition is evaluated afterwards.
+    pub(crate) fn with_conditions(&self) -> Result<Vec<usize>, SelectError> {
+        let all = self.signal.schema();
+        let conditions = self.pushed.iter().map(|matcher| matcher.column.as_str()).chain([self.signal.time_column()]);
+        let mut read = self.read.clone();
+        for name in conditions {
+            read.push(all.index_of(name)?);
+        }
+        read.sort_unstable();
+        read.dedup();
+        Ok(read)
+    }
+
     /// For rows of which nothing is evaluated yet.
-    fn apply_all(&self, rows: &RecordBatch) -> Result<Option<RecordBatch>, SelectError> {
+    pub(crate) fn apply_all(&self, rows: &RecordBatch) -> Result<Option<RecordBatch>, SelectError> {
         let time = Some((self.signal.time_column(), self.time));
         let rows = match evaluate_all(&self.pushed, time, rows)? {
             Some(matched) => filter_record_batch(rows, &matched)?,

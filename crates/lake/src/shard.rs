@@ -151,7 +151,7 @@ impl Shard {
         while let Some(chosen) = choose(&self.hot.files(), settings) {
             let start = Instant::now();
             let added = if is_worth_joining(&chosen) {
-                vec![Arc::new(join(&self.files.store, &chosen).await?)]
+                vec![Arc::new(join(self.signal, &self.files.store, &chosen).await?)]
             } else {
                 self.files.put(merge(self.signal, reader, &chosen, settings.target_bytes).await?).await?
             };

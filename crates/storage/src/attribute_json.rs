@@ -97,9 +97,14 @@ pub fn write_text(text: &str, out: &mut Vec<u8>) {
 
 fn escape(text: &str, out: &mut Vec<u8>) {
     let bytes = text.as_bytes();
+    let is_special = |byte: u8| byte < 0x20 || byte == b'"' || byte == b'\\';
+    // Without a way out of the loop it is done for many bytes at a time, and next to no text has anything special.
+    if !bytes.iter().fold(false, |any, byte| any | is_special(*byte)) {
+        return out.extend_from_slice(bytes);
+    }
     let mut copied = 0;
     for (index, byte) in bytes.iter().enumerate() {
-        if *byte >= 0x20 && *byte != b'"' && *byte != b'\\' {
+        if !is_special(*byte) {
             continue;
         }
         out.extend_from_slice(&bytes[copied..index]);

@@ -8,7 +8,8 @@ use std::sync::{Arc, LazyLock};
 use std::thread::LocalKey;
 
 use arrow::array::{
-    ArrayRef, BooleanArray, Int64Array, NullBufferBuilder, PrimitiveArray, StringViewArray, make_view, new_null_array,
+    ArrayRef, BooleanArray, ByteView, Int64Array, NullBufferBuilder, PrimitiveArray, StringViewArray, make_view,
+    new_null_array,
 };
 use arrow::buffer::{BooleanBuffer, Buffer, NullBuffer, ScalarBuffer};
 use arrow::datatypes::{ArrowPrimitiveType, DataType};
@@ -70,6 +71,8 @@ elements!(u8, u128, i64, f64);
 pub(crate) struct TextColumn {
     views: Vec<u128>,
     data: Vec<u8>,
+    /// The view of what was stored last.
+    last: u128,
     nulls: NullBufferBuilder,
 }
 
@@ -89,7 +92,7 @@ const INLINE: usize = 12;
 
 impl TextColumn {
     pub(crate) fn new() -> Self {
-        Self { views: Vec::new(), data: Vec::new(), nulls: NullBufferBuilder::new(0) }
+        Self { views: Vec::new(), data: Vec::new(), last: 0, nulls: NullBufferBuilder::new(0) }
     }
 
     /// Nulls up to, not including, `row`.
@@ -118,18 +121,25 @@ impl TextColumn {
         write(&mut self.data);
         // Requests are bounded far below 4 GiB, the reach of a view's offset.
         let offset = u32::try_from(start).expect("a request's text is smaller than 4 GiB");
-        let view = make_view(&self.data[start..], 0, offset);
-        let length = self.data.len() - start;
-        if length <= INLINE {
+        let (before, text) = self.data.split_at(start);
+        let last = ByteView::from(self.last);
+        let length = text.len();
+        // The spans of a trace, the lines of a request come together: their ids are stored once.
+        let is_last =
+            length > INLINE && length == last.length as usize && before[last.offset as usize..][..length] == *text;
+        if !is_last {
+            self.last = make_view(text, 0, offset);
+        }
+        if is_last || length <= INLINE {
             self.data.truncate(start);
         }
-        StoredText(view)
+        StoredText(self.last)
     }
 
     /// Sets `row`; rows come in ascending order.
     pub(crate) fn set(&mut self, row: usize, text: &str) {
-        let stored = self.store(text);
-        self.repeat(row, 1, stored);
+        let StoredText(view) = self.store(text);
+        self.push(row, view);
     }
 
     /// Sets `row` unless the text is empty.
@@ -141,9 +151,15 @@ impl TextColumn {
 
     /// Sets `row` to the UTF-8 text that `write` appends, unless it appends none.
     pub(crate) fn set_with(&mut self, row: usize, write: impl FnOnce(&mut Vec<u8>)) {
-        if let Some(stored) = self.store_with(write).non_empty() {
-            self.repeat(row, 1, stored);
+        if let Some(StoredText(view)) = self.store_with(write).non_empty() {
+            self.push(row, view);
         }
+    }
+
+    fn push(&mut self, row: usize, view: u128) {
+        self.pad(row);
+        self.views.push(view);
+        self.nulls.append_non_null();
     }
 
     /// Whether `row` has its value already.
@@ -293,5 +309,30 @@ impl ListOffsets {
         let DataType::List(field) = data_type else { unreachable!("list columns have list types") };
         let offsets = arrow::buffer::OffsetBuffer::new(self.offsets.into());
         Arc::new(arrow::array::ListArray::new(Arc::clone(field), offsets, elements, self.nulls.finish()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use arrow::array::AsArray;
+
+    use super::*;
+
+    #[test]
+    fn a_text_that_is_the_one_before_is_stored_once() {
+        let mut column = TextColumn::new();
+        let long = ["the id of a request", "the id of a request", "the id of another 1", "the id of a request"];
+        let texts = [long[0], long[1], "short", "short", long[1], long[2], long[2], long[3]];
+        for (row, text) in texts.iter().enumerate() {
+            column.set(2 * row, text);
+        }
+        let array = column.finish(2 * texts.len());
+        let array = array.as_string_view();
+        let found: Vec<_> = array.iter().collect();
+        let expected: Vec<_> = texts.iter().flat_map(|text| [Some(*text), None]).collect();
+        assert_eq!(found, expected);
+        // A short text lies in its view; it parts a long one from itself.
+        let stored = [long[0], long[1], long[2], long[3]].concat();
+        assert_eq!(array.data_buffers()[0].as_slice(), stored.as_bytes());
     }
 }

@@ -7,10 +7,9 @@ use axum::routing::get;
 use criterion::{Criterion, criterion_group, criterion_main};
 use http_body_util::BodyExt as _;
 use tower::ServiceExt as _;
-use tracing_subscriber::layer::SubscriberExt as _;
 use tripod::accounts::Accounts;
 use tripod::http::HttpLayer;
-use tripod::layer::TripodLayer;
+use tripod::layer::{TripodLayer, TripodSubscriber};
 use tripod::logs::Pipeline;
 use tripod::metrics::Registry;
 use tripod::redaction::Redactor;
@@ -42,7 +41,7 @@ fn http(criterion: &mut Criterion) {
         .spans(SpanPipeline::new(redactor.clone(), &accounts))
         .logs(Pipeline::new(redactor, &accounts))
         .build();
-    let subscriber = tracing_subscriber::registry().with(layer);
+    let subscriber = TripodSubscriber::new(layer);
     tracing::subscriber::with_default(subscriber, || {
         group.bench_function("layer, spans and lines", |bencher| bencher.iter(|| runtime.block_on(request(&layered))));
     });

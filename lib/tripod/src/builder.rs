@@ -5,14 +5,12 @@ use std::io;
 use std::sync::Arc;
 
 use tracing::Dispatch;
-use tracing_subscriber::Registry as SpanRegistry;
-use tracing_subscriber::layer::SubscriberExt;
 
 use crate::accounts::Accounts;
 use crate::context::{self, propagation};
 use crate::field::{Name, Value};
 use crate::health::{Health, Service};
-use crate::layer::TripodLayer;
+use crate::layer::{TripodLayer, TripodSubscriber};
 use crate::logs::{ConsoleFormat, JsonFormat, Level, Levels, LogEvent, Pipeline, Processor, Verdict, report_panics};
 use crate::metrics::{
     BuildInfo, Collection, Collector as _, MetricError, OwnMetrics, ProcessMetrics, Registry, RuntimeMetrics,
@@ -384,7 +382,7 @@ impl Builder {
         Ok(Tripod {
             #[cfg(feature = "http")]
             http: crate::http::HttpLayer::builder().build(&registry).map_err(InitError::Metric)?,
-            dispatch: Dispatch::new(SpanRegistry::default().with(layer.clone())),
+            dispatch: Dispatch::new(TripodSubscriber::new(layer.clone())),
             settings,
             layer,
             network,

@@ -6,7 +6,7 @@ use tracing::Span;
 
 use crate::context::SpanContext;
 use crate::field::{Fields, Name, Value};
-use crate::layer::{TripodLayer, with_live};
+use crate::layer::{TripodLayer, layer_of, redactor_of, with_live};
 use crate::logs::{ErrorReport, timestamp};
 use crate::traces::{SpanEvent, Status};
 
@@ -66,8 +66,9 @@ impl SpanExt for Span {
 
     fn add_event(&self, name: impl Into<Name>, mut attributes: Fields) {
         let name = name.into();
+        let Some(redactor) = redactor_of(self) else { return };
+        redactor.fields(&mut attributes);
         with_live(self, |live, spans| {
-            spans.redactor().fields(&mut attributes);
             let event = SpanEvent { time: timestamp::now(), name, attributes, dropped_attributes: 0 };
             live.add_event(&spans.limits, event);
         });
@@ -91,7 +92,7 @@ impl SpanExt for Span {
         // Delivered after the span is unlocked: a redactor of the application may log.
         if let Some(ended) = with_live(self, |live, _| live.end()).flatten() {
             self.with_subscriber(|(_, dispatch)| {
-                if let Some(spans) = dispatch.downcast_ref::<TripodLayer>().and_then(TripodLayer::spans) {
+                if let Some(spans) = layer_of(dispatch).and_then(TripodLayer::spans) {
                     ended.deliver(spans);
                 }
             });
@@ -99,8 +100,9 @@ impl SpanExt for Span {
     }
 
     fn record_report(&self, mut report: ErrorReport) {
+        let Some(redactor) = redactor_of(self) else { return };
+        redactor.error(&mut report);
         with_live(self, |live, spans| {
-            spans.redactor().error(&mut report);
             live.set(&spans.limits, "error.type".into(), report.kind.clone().into());
             live.set_status(Status::Error(report.message.clone().into()));
             let mut attributes: Fields = vec![

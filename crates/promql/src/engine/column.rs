@@ -7,6 +7,7 @@ use tripod_model::series::{FloatHistogram, Labels, STALE_NAN, is_stale};
 pub(crate) const ABSENT: f64 = STALE_NAN;
 
 /// Whether a cell holds no number.
+#[inline]
 pub(crate) fn is_absent(value: f64) -> bool {
     is_stale(value)
 }

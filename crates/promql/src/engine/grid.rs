@@ -36,7 +36,13 @@ impl Grid {
 
     /// The times of all steps.
     pub(crate) fn times(self) -> impl Iterator<Item = i64> {
-        (0..self.steps()).map(move |step| self.time(step))
+        let mut next = self.start;
+        (0..self.steps()).map(move |_| {
+            let time = next;
+            // After the last step there may be nothing that fits; it is not looked at.
+            next = next.wrapping_add(self.interval);
+            time
+        })
     }
 
     /// The time of the last step; the start when there is none.

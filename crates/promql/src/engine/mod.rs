@@ -40,7 +40,7 @@ pub(crate) use column::{Column, Evaluated, is_absent};
 pub(crate) use evaluator::Evaluator;
 pub(crate) use grid::Grid;
 pub(crate) use kahan::Mean;
-pub(crate) use notes::{ForcedMonotonicity, HistogramOperation, Note, Notes, general};
+pub(crate) use notes::{ForcedMonotonicity, HistogramOperation, Note, Notes};
 pub(crate) use plan::{CallPlan, Node, NodeKind, VectorPlan};
 pub(crate) use range_call::{RangeCall, RangeKernel};
 pub(crate) use smoothed::Extended;

@@ -1,8 +1,10 @@
 use std::collections::HashMap;
 
 use chrono::{DateTime, SecondsFormat};
+use tripod_model::series::ShortFloat;
 
 use super::answer::Annotations;
+use crate::literal::quote;
 
 /// Remarks as they come up during an evaluation. Each text is kept once; of the places that gave rise to it the last.
 #[derive(Clone, Debug, Default)]
@@ -125,9 +127,9 @@ impl Note {
                 format!(
                     "{}, from buckets {} to {}, with a max diff of {}, over {} samples from {} to {} ({place})",
                     self.text,
-                    general(forced.min_bucket, None),
-                    general(forced.max_bucket, None),
-                    general(forced.max_diff, Some(2)),
+                    ShortFloat(forced.min_bucket),
+                    ShortFloat(forced.max_bucket),
+                    two_digits(forced.max_diff),
                     forced.samples,
                     time(forced.min_time),
                     time(forced.max_time),
@@ -147,24 +149,16 @@ fn place(query: &str, position: usize) -> String {
     format!("{line}:{column}")
 }
 
-/// A number in the shorter of fixed and exponent notation, as `%g` of C and Go gives it; without a precision in as many
-/// digits as it needs.
-pub(crate) fn general(value: f64, precision: Option<usize>) -> String {
-    if value.is_nan() {
-        return "NaN".to_owned();
+/// A number in two digits, as `%.2g` of Go gives it.
+fn two_digits(value: f64) -> String {
+    if !value.is_finite() {
+        return ShortFloat(value).to_string();
     }
-    if value.is_infinite() {
-        return if value > 0.0 { "+Inf" } else { "-Inf" }.to_owned();
-    }
-    let scientific = match precision {
-        Some(precision) => format!("{value:.*e}", precision.max(1) - 1),
-        None => format!("{value:e}"),
-    };
+    let scientific = format!("{value:.1e}");
     let (digits, exponent) = scientific.split_once('e').unwrap_or((&scientific, "0"));
-    let digits = if digits.contains('.') { digits.trim_end_matches('0').trim_end_matches('.') } else { digits };
+    let digits = digits.trim_end_matches('0').trim_end_matches('.');
     let exponent: i32 = exponent.parse().unwrap_or(0);
-    let most = precision.map_or(6, |precision| precision as i32);
-    if exponent < -4 || exponent >= most {
+    if !(-4..2).contains(&exponent) {
         let sign = if exponent < 0 { '-' } else { '+' };
         return format!("{digits}e{sign}{:02}", exponent.abs());
     }
@@ -173,7 +167,7 @@ pub(crate) fn general(value: f64, precision: Option<usize>) -> String {
 }
 
 fn for_metric(text: &str, metric: &str) -> String {
-    if metric.is_empty() { text.to_owned() } else { format!("{text} for metric name {metric:?}") }
+    if metric.is_empty() { text.to_owned() } else { format!("{text} for metric name {}", quote(metric)) }
 }
 
 /// The operation in which histograms did not fit together.
@@ -197,21 +191,21 @@ impl HistogramOperation {
 /// The remarks that Prometheus makes, in its words (its `util/annotations`). `at` is the place in the query.
 impl Note {
     pub(crate) fn invalid_quantile(at: usize, quantile: f64) -> Self {
-        Self::warning(at, format!("quantile value should be between 0 and 1, got {}", general(quantile, None)))
+        Self::warning(at, format!("quantile value should be between 0 and 1, got {}", ShortFloat(quantile)))
     }
 
     pub(crate) fn invalid_ratio(at: usize, ratio: f64, capped: f64) -> Self {
-        let (ratio, capped) = (general(ratio, None), general(capped, None));
+        let (ratio, capped) = (ShortFloat(ratio), ShortFloat(capped));
         Self::warning(at, format!("ratio value should be between -1 and 1, got {ratio}, capping to {capped}"))
     }
 
     pub(crate) fn bad_bucket_label(at: usize, metric: &str, label: &str) -> Self {
-        let text = format!("bucket label \"le\" is missing or has a malformed value of {label:?}");
+        let text = format!("bucket label \"le\" is missing or has a malformed value of {}", quote(label));
         Self::warning(at, for_metric(&text, metric))
     }
 
     pub(crate) fn mixed_floats_histograms(at: usize, metric: &str) -> Self {
-        Self::warning(at, format!("encountered a mix of histograms and floats for metric name {metric:?}"))
+        Self::warning(at, format!("encountered a mix of histograms and floats for metric name {}", quote(metric)))
     }
 
     pub(crate) fn mixed_floats_histograms_in_aggregation(at: usize) -> Self {
@@ -223,16 +217,16 @@ impl Note {
     }
 
     pub(crate) fn histogram_not_counter(at: usize, metric: &str) -> Self {
-        Self::warning(at, format!("this native histogram metric is not a counter: {metric:?}"))
+        Self::warning(at, format!("this native histogram metric is not a counter: {}", quote(metric)))
     }
 
     pub(crate) fn histogram_not_gauge(at: usize, metric: &str) -> Self {
-        Self::warning(at, format!("this native histogram metric is not a gauge: {metric:?}"))
+        Self::warning(at, format!("this native histogram metric is not a gauge: {}", quote(metric)))
     }
 
     pub(crate) fn mixed_exponential_custom(at: usize, metric: &str) -> Self {
         let text = "vector contains a mix of histograms with exponential and custom buckets schemas for metric name";
-        Self::warning(at, format!("{text} {metric:?}"))
+        Self::warning(at, format!("{text} {}", quote(metric)))
     }
 
     pub(crate) fn incompatible_bucket_layout(at: usize, operator: &str) -> Self {
@@ -245,12 +239,12 @@ impl Note {
 
     pub(crate) fn possible_non_counter(at: usize, metric: &str) -> Self {
         let text = "metric might not be a counter, name does not end in _total/_sum/_count/_bucket:";
-        Self::info(at, format!("{text} {metric:?}"))
+        Self::info(at, format!("{text} {}", quote(metric)))
     }
 
     pub(crate) fn possible_non_counter_label(at: usize, metric: &str, label: &str) -> Self {
         let text = r#"metric might not be a counter, __type__ label is not set to "counter" or "histogram""#;
-        Self::info(at, format!("{text}, got {label:?}: {metric:?}"))
+        Self::info(at, format!("{text}, got {}: {}", quote(label), quote(metric)))
     }
 
     pub(crate) fn forced_monotonicity(at: usize, metric: &str, forced: ForcedMonotonicity) -> Self {
@@ -261,7 +255,7 @@ impl Note {
 
     pub(crate) fn incompatible_types(at: usize, left: &str, operator: &str, right: &str) -> Self {
         let text = "incompatible sample types encountered for binary operator";
-        Self::info(at, format!("{text} {operator:?}: {left} {operator} {right}"))
+        Self::info(at, format!("{text} {}: {left} {operator} {right}", quote(operator)))
     }
 
     pub(crate) fn histogram_ignored_in_aggregation(at: usize, aggregation: &str) -> Self {
@@ -270,7 +264,7 @@ impl Note {
 
     pub(crate) fn histogram_ignored_in_mixed_range(at: usize, metric: &str) -> Self {
         let text = "ignored histograms in a range containing both floats and histograms for metric name";
-        Self::info(at, format!("{text} {metric:?}"))
+        Self::info(at, format!("{text} {}", quote(metric)))
     }
 
     pub(crate) fn quantile_nan_result(at: usize, metric: &str) -> Self {
@@ -296,7 +290,7 @@ impl Note {
 
     pub(crate) fn start_time_overlap(at: usize, metric: &str) -> Self {
         let text = "sample has start time that overlaps with previous sample timestamp for metric";
-        Self { detail: Detail::Occurrences(1), ..Self::warning(at, format!("{text} {metric:?}")) }
+        Self { detail: Detail::Occurrences(1), ..Self::warning(at, format!("{text} {}", quote(metric))) }
     }
 }
 
@@ -321,17 +315,11 @@ mod tests {
     }
 
     #[test]
-    fn numbers_are_written_as_go_does() {
-        let cases = [(0.0, "0"), (1.5, "1.5"), (-2.0, "-2"), (1e21, "1e+21"), (1234567.0, "1.234567e+06")];
-        let more =
-            [(0.0001, "0.0001"), (0.00001, "1e-05"), (-1.25e-7, "-1.25e-07"), (123456.0, "123456"), (10.0, "10")];
-        for (value, text) in cases.into_iter().chain(more) {
-            assert_eq!(general(value, None), text);
-        }
-        assert_eq!(general(0.000123, Some(2)), "0.00012");
-        assert_eq!(general(1234.0, Some(2)), "1.2e+03");
-        assert_eq!(general(12.0, Some(2)), "12");
-        assert_eq!(general(0.1, Some(2)), "0.1");
-        assert_eq!(general(f64::NEG_INFINITY, None), "-Inf");
+    fn differences_are_written_in_two_digits() {
+        assert_eq!(two_digits(0.000123), "0.00012");
+        assert_eq!(two_digits(1234.0), "1.2e+03");
+        assert_eq!(two_digits(12.0), "12");
+        assert_eq!(two_digits(0.1), "0.1");
+        assert_eq!(two_digits(f64::NEG_INFINITY), "-Inf");
     }
 }

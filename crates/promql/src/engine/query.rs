@@ -198,12 +198,17 @@ fn matrix(columns: Vec<Column>, grid: Grid) -> Vec<MatrixSeries> {
         .into_iter()
         .map(|column| {
             let mut series = MatrixSeries { labels: column.labels, samples: Default::default() };
+            let floats = &mut series.samples.floats;
             let present = column.floats.iter().filter(|value| !is_absent(**value)).count();
-            series.samples.floats.timestamps.reserve(present);
-            series.samples.floats.values.reserve(present);
-            for (time, value) in grid.times().zip(column.floats) {
-                if !is_absent(value) {
-                    series.samples.floats.push(time, value, 0);
+            if present == column.floats.len() {
+                floats.timestamps = grid.times().collect();
+                floats.values = column.floats;
+            } else {
+                floats.timestamps.reserve(present);
+                floats.values.reserve(present);
+                for (time, value) in grid.times().zip(column.floats).filter(|(_, value)| !is_absent(*value)) {
+                    floats.timestamps.push(time);
+                    floats.values.push(value);
                 }
             }
             for (time, histogram) in grid.times().zip(column.histograms) {

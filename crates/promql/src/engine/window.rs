@@ -133,10 +133,13 @@ impl WindowShape {
     pub(super) fn windows(&self, series: &RangeSeries, grid: Grid, windows: &mut Vec<Window>) {
         windows.clear();
         let (mut floats, mut histograms) = (0..0, 0..0);
+        let any_histograms = !series.histogram_times.is_empty();
         for (step, time) in grid.times().enumerate() {
             let (first, last) = self.bounds(time);
             floats = slide(&series.times, floats, first, last);
-            histograms = slide(&series.histogram_times, histograms, first, last);
+            if any_histograms {
+                histograms = slide(&series.histogram_times, histograms, first, last);
+            }
             if floats.is_empty() && histograms.is_empty() {
                 continue;
             }

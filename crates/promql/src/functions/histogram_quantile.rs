@@ -2,13 +2,12 @@
 
 use std::collections::HashMap;
 
-use tripod_model::series::{FloatHistogram, Labels};
+use tripod_model::series::{FloatHistogram, Labels, ShortFloat};
 
 use super::classic::{self, Bucket};
 use super::native_quantile;
 use crate::engine::{
-    CallPlan, Column, Evaluated, Evaluator, ForcedMonotonicity, Grid, Node, Note, Notes, QueryError, general,
-    is_absent, labels,
+    CallPlan, Column, Evaluated, Evaluator, ForcedMonotonicity, Grid, Node, Note, Notes, QueryError, is_absent, labels,
 };
 
 /// The label that holds the upper bound of a bucket.
@@ -96,7 +95,7 @@ fn note_ranks(ranks: &[f64], position: usize, notes: &mut Notes) {
 
 /// A rank as a label's value: with a decimal point or an exponent.
 fn rank_text(rank: f64) -> String {
-    let text = general(rank, None);
+    let text = ShortFloat(rank).to_string();
     if rank.is_finite() && !text.contains(['.', 'e']) { format!("{text}.0") } else { text }
 }
 

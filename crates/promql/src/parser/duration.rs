@@ -3,7 +3,7 @@ use crate::ast::{BinaryOp, Duration, DurationExpr, DurationKind, Span};
 use crate::lexer::{Preprocessor, TokenKind};
 
 /// From here on a number of seconds does not fit into nanoseconds.
-const MAX_SECONDS: f64 = 9_223_372_036.854_775_8;
+const MAX_SECONDS: f64 = 9_223_372_036.854_776;
 
 impl Parser<'_> {
     /// The duration of a range or step.

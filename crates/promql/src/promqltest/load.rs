@@ -1,7 +1,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use tripod_model::series::{ClassicHistogram, Labels, METRIC_NAME};
+use tripod_model::series::{ClassicHistogram, FloatHistogram, Labels, METRIC_NAME, STALE_NAN, is_stale};
 use tripod_storage::series::{FloatSample, HistogramSample, SeriesBatch};
 
 use super::script::Load;
@@ -16,12 +16,23 @@ pub(super) fn batch(load: &Load) -> Result<SeriesBatch, String> {
     for series in &load.series {
         let id = batch.labels.len() as u32;
         batch.labels.push(series.labels.clone());
+        let mut after_histogram = false;
         for (position, point) in series.points.iter().enumerate() {
             let timestamp = time(load, position);
             let offset = series.start_times.get(position).copied().flatten();
             let start = offset.map_or(0, |offset| timestamp.saturating_add(offset));
+            after_histogram = match point {
+                Point::Omitted => after_histogram,
+                Point::Float(value) => after_histogram && is_stale(*value),
+                Point::Histogram { .. } => true,
+            };
             match point {
                 Point::Omitted => {}
+                // A series of histograms is ended by a histogram.
+                Point::Float(value) if is_stale(*value) && after_histogram => {
+                    let value = Arc::new(FloatHistogram { sum: STALE_NAN, ..FloatHistogram::default() });
+                    batch.histograms.push(HistogramSample { series: id, timestamp, start, value });
+                }
                 Point::Float(value) => batch.floats.push(FloatSample { series: id, timestamp, start, value: *value }),
                 Point::Histogram { value, .. } => {
                     batch.histograms.push(HistogramSample { series: id, timestamp, start, value: value.clone() });

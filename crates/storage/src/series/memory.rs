@@ -100,14 +100,6 @@ impl State {
             Value::Float(float) if is_stale(float) && last_histogram > last_float => {
                 Value::Histogram(stale_histogram())
             }
-            // Neighbours are compared once, here, and not by every query.
-            Value::Histogram(histogram) if last_histogram > last_float && Some(timestamp) > last_histogram => {
-                let before = samples.histograms.values.last();
-                Value::Histogram(match before {
-                    Some(before) => with_hint(histogram, before),
-                    None => histogram,
-                })
-            }
             value => value,
         };
         if last.is_some_and(|last| timestamp <= last) {
@@ -124,14 +116,8 @@ impl State {
         }
         let samples = Arc::make_mut(samples);
         match value {
-            Value::Float(value) => {
-                let place = samples.floats.timestamps.partition_point(|time| *time < timestamp);
-                samples.floats.insert(place, timestamp, value, start);
-            }
-            Value::Histogram(value) => {
-                let place = samples.histograms.timestamps.partition_point(|time| *time < timestamp);
-                samples.histograms.insert(place, timestamp, value, start);
-            }
+            Value::Float(value) => samples.insert_float(timestamp, value, start),
+            Value::Histogram(value) => samples.insert_histogram(timestamp, value, start),
         }
         self.newest = self.newest.max(Some(timestamp));
         Ok(())
@@ -158,15 +144,6 @@ impl State {
             |id: &u32| self.series[*id as usize].span().is_some_and(|(first, last)| query.range.overlaps(first, last));
         ids.into_iter().filter(in_range).collect()
     }
-}
-
-/// The histogram with what is known of a reset since the one before it.
-fn with_hint(histogram: Arc<FloatHistogram>, before: &FloatHistogram) -> Arc<FloatHistogram> {
-    let counter_reset_hint = histogram.hint_after(before);
-    if counter_reset_hint == histogram.counter_reset_hint {
-        return histogram;
-    }
-    Arc::new(FloatHistogram { counter_reset_hint, ..Arc::unwrap_or_clone(histogram) })
 }
 
 /// The histogram that marks a series as gone.

@@ -6,6 +6,7 @@ use super::{CounterResetHint, FloatHistogram};
 pub const STALE_NAN: f64 = f64::from_bits(0x7ff0_0000_0000_0002);
 
 /// Whether a value is the stale marker, by its bits.
+#[inline]
 pub fn is_stale(value: f64) -> bool {
     value.to_bits() == STALE_NAN.to_bits()
 }
@@ -93,7 +94,6 @@ impl HistogramSamples {
         }
         self.timestamps.insert(place, timestamp);
         self.values.insert(place, value);
-        self.forget_neighbour(place + 1);
     }
 
     /// Says of the histogram at a place, if there is one, that nothing is known of a reset before it, because another one
@@ -115,6 +115,31 @@ impl HistogramSamples {
 }
 
 impl Samples {
+    /// Puts a float at its time, where none is; `start` is 0 when unknown.
+    pub fn insert_float(&mut self, timestamp: i64, value: f64, start: i64) {
+        let place = self.floats.timestamps.partition_point(|time| *time < timestamp);
+        self.floats.insert(place, timestamp, value, start);
+        let next = self.histograms.timestamps.partition_point(|time| *time < timestamp);
+        self.histograms.forget_neighbour(next);
+    }
+
+    /// Puts a histogram at its time, where none is; `start` is 0 when unknown. It is compared with the histogram that it
+    /// follows, once and for all queries, to know whether there was a reset ([`FloatHistogram::hint_after`]).
+    pub fn insert_histogram(&mut self, timestamp: i64, mut value: Arc<FloatHistogram>, start: i64) {
+        let place = self.histograms.timestamps.partition_point(|time| *time < timestamp);
+        let float_before = self.floats.timestamps.partition_point(|time| *time < timestamp).checked_sub(1);
+        if let Some(before) = place.checked_sub(1)
+            && float_before.is_none_or(|float| self.floats.timestamps[float] < self.histograms.timestamps[before])
+        {
+            let hint = value.hint_after(&self.histograms.values[before]);
+            if hint != value.counter_reset_hint {
+                Arc::make_mut(&mut value).counter_reset_hint = hint;
+            }
+        }
+        self.histograms.insert(place, timestamp, value, start);
+        self.histograms.forget_neighbour(place + 1);
+    }
+
     /// Removes the samples from `first` to `last`, both included.
     pub fn remove(&mut self, first: i64, last: i64) {
         let place = |times: &[i64]| {
@@ -171,19 +196,23 @@ mod tests {
     #[test]
     fn what_is_known_of_resets_holds_between_neighbours_only() {
         use CounterResetHint::{NotCounterReset, Unknown};
-        let histogram =
-            || Arc::new(FloatHistogram { counter_reset_hint: NotCounterReset, ..FloatHistogram::default() });
+        let histogram = |count| Arc::new(FloatHistogram { count, ..FloatHistogram::default() });
         let hints = |samples: &Samples| {
             samples.histograms.values.iter().map(|histogram| histogram.counter_reset_hint).collect::<Vec<_>>()
         };
         let mut samples = Samples::default();
-        (0..5).for_each(|time| samples.histograms.push(time * 10, histogram(), 0));
-        samples.histograms.insert(2, 15, histogram(), 0);
-        assert_eq!(
-            hints(&samples),
-            [NotCounterReset, NotCounterReset, NotCounterReset, Unknown, NotCounterReset, NotCounterReset]
-        );
-        samples.remove(20, 30);
-        assert_eq!(hints(&samples), [NotCounterReset, NotCounterReset, NotCounterReset, Unknown]);
+        for (time, count) in [(0, 1.0), (10, 2.0), (20, 3.0), (30, 1.0), (40, 2.0), (60, 3.0), (70, 3.0)] {
+            samples.insert_histogram(time, histogram(count), 0);
+        }
+        let known = NotCounterReset;
+        assert_eq!(hints(&samples), [Unknown, known, known, Unknown, known, known, known]);
+        samples.insert_histogram(15, histogram(2.0), 0);
+        assert_eq!(hints(&samples), [Unknown, known, known, Unknown, Unknown, known, known, known]);
+        samples.insert_float(50, 1.0, 0);
+        assert_eq!(hints(&samples), [Unknown, known, known, Unknown, Unknown, known, Unknown, known]);
+        samples.insert_histogram(55, histogram(2.0), 0);
+        assert_eq!(hints(&samples)[6], Unknown, "a float stands between");
+        samples.remove(10, 60);
+        assert_eq!(hints(&samples), [Unknown, Unknown]);
     }
 }

@@ -5,7 +5,8 @@
 //! within a scope, and they tie the context to one runtime.
 
 use std::borrow::Cow;
-use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::sync::{Arc, OnceLock};
 
 use crate::field::{Fields, Name, Value};
 
@@ -46,6 +47,22 @@ struct Bound {
     fields: Fields,
     baggage: Baggage,
     parent: Option<Parent>,
+    lines: Lines,
+}
+
+/// What the lines of a context have in common, found out with the first one.
+#[derive(Debug, Default)]
+struct Lines {
+    /// The redactor that found nothing to hide in the fields; 0 for none.
+    clean_for: AtomicU64,
+    json: OnceLock<Option<Box<[u8]>>>,
+}
+
+impl Clone for Lines {
+    /// A copy is made in order to be changed.
+    fn clone(&self) -> Self {
+        Self::default()
+    }
 }
 
 /// The span under which the next spans belong.
@@ -118,7 +135,25 @@ impl Context {
     }
 
     fn bound_mut(&mut self) -> &mut Bound {
-        Arc::make_mut(self.0.get_or_insert_default())
+        let bound = Arc::make_mut(self.0.get_or_insert_default());
+        bound.lines = Lines::default();
+        bound
+    }
+
+    /// Whether the redactor of this number has found nothing to hide in the fields.
+    pub(crate) fn is_clean_for(&self, redactor: u64) -> bool {
+        self.0.as_deref().is_none_or(|bound| bound.lines.clean_for.load(Relaxed) == redactor)
+    }
+
+    pub(crate) fn set_clean_for(&self, redactor: u64) {
+        if let Some(bound) = self.0.as_deref() {
+            bound.lines.clean_for.store(redactor, Relaxed);
+        }
+    }
+
+    /// The fields as lines have them, made by the first line that asks.
+    pub(crate) fn json(&self, encode: impl FnOnce(&[(Name, Value)]) -> Option<Box<[u8]>>) -> Option<&[u8]> {
+        self.0.as_deref()?.lines.json.get_or_init(|| encode(self.fields())).as_deref()
     }
 
     /// The id of the request.

@@ -81,7 +81,7 @@ pub(crate) fn parent_over(span: Option<u64>) -> Option<Parent> {
 }
 
 fn current_tracing_id() -> Option<u64> {
-    tracing::dispatcher::get_default(|dispatch| dispatch.current_span().id().map(tracing::span::Id::into_u64))
+    crate::layer::current_id().map(|id| id.into_u64())
 }
 
 /// Keeps what this thread does out of the telemetry, for good: the network thread must not report on itself.

@@ -40,10 +40,20 @@ fn accepted(value: &HeaderValue) -> Option<String> {
 
 /// A random UUID (version 4, RFC 9562).
 pub(crate) fn uuid() -> String {
+    const DIGITS: &[u8; 16] = b"0123456789abcdef";
     let high = (random::next() & !0xf000) | 0x4000;
     let low = (random::next() & !(0b11 << 62)) | 0b10 << 62;
-    let (a, b, c) = (high >> 32, (high >> 16) & 0xffff, high & 0xffff);
-    format!("{a:08x}-{b:04x}-{c:04x}-{:04x}-{:012x}", low >> 48, low & 0xffff_ffff_ffff)
+    let mut number = u128::from(high) << 64 | u128::from(low);
+    let mut text = String::with_capacity(36);
+    for at in 0..36 {
+        if matches!(at, 8 | 13 | 18 | 23) {
+            text.push('-');
+            continue;
+        }
+        number = number.rotate_left(4);
+        text.push(char::from(DIGITS[(number & 15) as usize]));
+    }
+    text
 }
 
 #[cfg(test)]

@@ -249,10 +249,10 @@ impl Follow {
                 (ids::CORRELATION_ID, exchange.context.correlation_id()),
             ];
             for (name, id) in ids {
-                set_header(&mut response, name, id.unwrap_or_default());
+                set_header(&mut response, name, id.unwrap_or_default().as_bytes());
             }
             if let Some(span) = span {
-                set_header(&mut response, ids::TRACE_ID, &span.trace_id.to_string());
+                set_header(&mut response, ids::TRACE_ID, &span.trace_id.digits());
             }
         }
         // What the handler has bound belongs to the request: its log line has it too.
@@ -272,8 +272,8 @@ impl Follow {
     }
 }
 
-fn set_header<B>(response: &mut Response<B>, name: HeaderName, value: &str) {
-    if let Ok(value) = HeaderValue::from_str(value) {
+fn set_header<B>(response: &mut Response<B>, name: HeaderName, value: &[u8]) {
+    if let Ok(value) = HeaderValue::from_bytes(value) {
         response.headers_mut().insert(name, value);
     }
 }

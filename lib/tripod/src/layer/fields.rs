@@ -93,13 +93,13 @@ impl<'a> SpanVisitor<'a> {
 }
 
 fn kind(text: &str) -> SpanKind {
-    match text.to_ascii_lowercase().as_str() {
-        "server" => SpanKind::Server,
-        "client" => SpanKind::Client,
-        "producer" => SpanKind::Producer,
-        "consumer" => SpanKind::Consumer,
-        _ => SpanKind::Internal,
-    }
+    let kinds = [
+        ("server", SpanKind::Server),
+        ("client", SpanKind::Client),
+        ("producer", SpanKind::Producer),
+        ("consumer", SpanKind::Consumer),
+    ];
+    kinds.into_iter().find(|(name, _)| text.eq_ignore_ascii_case(name)).map_or(SpanKind::Internal, |(_, kind)| kind)
 }
 
 impl Visit for SpanVisitor<'_> {

@@ -2,24 +2,20 @@
 
 use std::sync::Arc;
 
-use tracing::Subscriber;
-use tracing::span::{Attributes, Id};
-use tracing_subscriber::layer::Context;
-use tracing_subscriber::registry::LookupSpan;
+use tracing::span::Attributes;
 
 use super::fields::SpanVisitor;
-use crate::context::{self, Parent, SpanContext, SpanId, TraceFlags, TraceId};
+use crate::context::{Parent, SpanContext, SpanId, TraceFlags, TraceId};
 use crate::field::{Fields, Name, Value};
 use crate::logs::timestamp;
 use crate::traces::sampler::{Action, Beginning};
-use crate::traces::{Link, SpanData, SpanEvent, SpanKind, SpanLimits, SpanPipeline, Status, Tail};
+use crate::traces::{Link, SpanData, SpanEvent, SpanLimits, SpanPipeline, Status, Tail, pool};
 
 /// A span while it is open: its ids, and what it holds if it is recorded.
 #[derive(Debug)]
 pub(crate) struct Live {
     context: SpanContext,
-    /// Shared with nobody while the span is open; reference-counted from the beginning so that sinks need no copy.
-    data: Option<Arc<SpanData>>,
+    data: Option<Box<SpanData>>,
     /// Where spans wait whose trace the sampler did not choose.
     tail: Option<Arc<Tail>>,
     is_local_root: bool,
@@ -27,7 +23,7 @@ pub(crate) struct Live {
 
 /// A span that ended, on its way to the sinks.
 pub(crate) struct EndedSpan {
-    data: Arc<SpanData>,
+    data: Box<SpanData>,
     tail: Option<Arc<Tail>>,
     is_local_root: bool,
 }
@@ -38,55 +34,39 @@ impl EndedSpan {
     }
 }
 
-pub(super) fn begin<S: Subscriber + for<'a> LookupSpan<'a>>(
-    spans: Option<&SpanPipeline>,
-    attributes: &Attributes<'_>,
-    registry: &Context<'_, S>,
-) -> Live {
-    let parent = parent(attributes, registry);
+pub(super) fn begin(spans: Option<&SpanPipeline>, attributes: &Attributes<'_>, parent: Option<Parent>) -> Live {
     let mut context = match &parent {
         Some(parent) => parent.span.clone(),
         None => SpanContext { trace_id: TraceId::random(), flags: TraceFlags::RANDOM, ..SpanContext::default() },
     };
     context.span_id = SpanId::random();
-    let Some(spans) = spans else {
-        return Live { context, data: None, tail: None, is_local_root: false };
-    };
+    let unrecorded = |context| Live { context, data: None, tail: None, is_local_root: false };
+    let Some(spans) = spans else { return unrecorded(context) };
     let local = parent.as_ref().filter(|parent| !parent.remote);
     if local.is_some_and(|parent| !parent.is_recording()) {
-        return Live { context, data: None, tail: None, is_local_root: false };
+        return unrecorded(context);
     }
 
     let metadata = attributes.metadata();
-    let mut data = SpanData {
-        context: SpanContext::default(),
-        parent: parent.as_ref().map(|parent| parent.span.span_id),
-        parent_is_remote: parent.as_ref().is_some_and(|parent| parent.remote),
-        name: Name::Borrowed(metadata.name()),
-        kind: SpanKind::Internal,
-        scope: Name::Borrowed(metadata.target()),
-        start: 0,
-        end: 0,
-        attributes: Fields::with_capacity(attributes.values().len()),
-        dropped_attributes: 0,
-        events: Vec::new(),
-        dropped_events: 0,
-        links: Vec::new(),
-        dropped_links: 0,
-        status: Status::Unset,
-    };
+    let mut data = pool::take();
+    data.parent = parent.as_ref().map(|parent| parent.span.span_id);
+    data.parent_is_remote = parent.as_ref().is_some_and(|parent| parent.remote);
+    data.name = Name::Borrowed(metadata.name());
+    data.scope = Name::Borrowed(metadata.target());
     attributes.record(&mut SpanVisitor::new(&mut data, &spans.limits));
 
-    let (recording, tail, is_local_root) = match local {
-        Some(parent) => (true, parent.tail.clone(), false),
+    let is_local_root = local.is_none();
+    let (recording, tail) = match local {
+        Some(_) => (true, parent.and_then(|parent| parent.tail)),
         None => decide(spans, &mut context, &data, parent.as_ref()),
     };
     if !recording {
-        return Live { context, data: None, tail: None, is_local_root };
+        pool::give(data);
+        return unrecorded(context);
     }
     data.context = context.clone();
     data.start = timestamp::now();
-    Live { context, data: Some(Arc::new(data)), tail, is_local_root }
+    Live { context, data: Some(data), tail, is_local_root }
 }
 
 /// Whether a local root is recorded, and where it waits if the sampler did not choose it.
@@ -95,7 +75,7 @@ fn decide(
     context: &mut SpanContext,
     data: &SpanData,
     parent: Option<&Parent>,
-) -> (bool, Option<Arc<Tail>>, bool) {
+) -> (bool, Option<Arc<Tail>>) {
     let beginning = Beginning {
         parent,
         trace_id: context.trace_id,
@@ -111,30 +91,7 @@ fn decide(
     context.flags = context.flags.with_sampled(sampled);
     let may_keep = spans.keep.is_on() && rule != Some(Action::Never) && spans.sampler.may_keep();
     let tail = (!sampled && may_keep).then(Arc::<Tail>::default);
-    (sampled || tail.is_some(), tail, true)
-}
-
-/// The span above a new one: one that a context brought along, or one of `tracing`.
-fn parent<S: Subscriber + for<'a> LookupSpan<'a>>(
-    attributes: &Attributes<'_>,
-    registry: &Context<'_, S>,
-) -> Option<Parent> {
-    if attributes.is_root() {
-        return None;
-    }
-    let id = match attributes.parent() {
-        Some(parent) => Some(parent.clone()),
-        None => {
-            let current = registry.current_span();
-            let id = current.id();
-            if let Some(parent) = context::parent_over(id.map(Id::into_u64)) {
-                return Some(parent);
-            }
-            id.cloned()
-        }
-    };
-    let live = |span: tracing_subscriber::registry::SpanRef<'_, S>| Some(span.extensions().get::<Live>()?.as_parent());
-    registry.span_scope(&id?)?.find_map(live)
+    (sampled || tail.is_some(), tail)
 }
 
 impl Parent {
@@ -154,7 +111,7 @@ impl Live {
     }
 
     pub(crate) fn data_mut(&mut self) -> Option<&mut SpanData> {
-        self.data.as_mut().and_then(Arc::get_mut)
+        self.data.as_deref_mut()
     }
 
     pub(crate) fn add_event(&mut self, limits: &SpanLimits, mut event: SpanEvent) {
@@ -202,10 +159,8 @@ impl Live {
     /// Ends the span, once. Its ids stay, for what is still to come below it.
     pub(crate) fn end(&mut self) -> Option<EndedSpan> {
         let mut data = self.data.take()?;
-        if let Some(data) = Arc::get_mut(&mut data) {
-            // The system's clock may have been set back meanwhile.
-            data.end = timestamp::now().max(data.start);
-        }
+        // The system's clock may have been set back meanwhile.
+        data.end = timestamp::now().max(data.start);
         Some(EndedSpan { data, tail: self.tail.clone(), is_local_root: self.is_local_root })
     }
 }

@@ -8,22 +8,25 @@ use std::time::Instant;
 use tracing::level_filters::LevelFilter;
 use tracing::span::{Attributes, Id, Record};
 use tracing::subscriber::Interest;
-use tracing::{Event, Metadata, Subscriber};
+use tracing::{Dispatch, Event, Metadata, Subscriber};
 use tracing_subscriber::Registry;
 use tracing_subscriber::layer::Context;
 use tracing_subscriber::registry::LookupSpan;
 
-use crate::context::{self, Parent, SpanContext};
+use crate::context::{self, Parent};
 use crate::logs::{Level, Levels, LogEvent, Pipeline};
 use crate::redaction::Redactor;
 use crate::traces::{SpanEvent, SpanPipeline};
 
 mod fields;
 mod live;
+mod slab;
+mod subscriber;
 
 pub(crate) use live::Live;
+pub use subscriber::TripodSubscriber;
 
-/// The layer. Cloning is cheap and shares; put it on a [`Registry`].
+/// The layer. Cloning is cheap and shares; put it on a [`Registry`], or make a [`TripodSubscriber`] of it.
 #[derive(Clone, Debug)]
 pub struct TripodLayer(Arc<Shared>);
 
@@ -123,6 +126,16 @@ impl TripodLayer {
             || self.0.levels.enabled(metadata.level().into(), metadata.target())
     }
 
+    /// What is wanted depends on a place in the code alone, so asking once is enough: an unwanted line costs a load.
+    fn interest(&self, metadata: &Metadata<'_>) -> Interest {
+        if self.wants(metadata) { Interest::always() } else { Interest::never() }
+    }
+
+    fn max_level(&self) -> LevelFilter {
+        let spans = if self.0.spans.is_some() { LevelFilter::from_level(self.0.span_level) } else { LevelFilter::OFF };
+        self.0.levels.max_level_hint().max(spans)
+    }
+
     pub(crate) fn logs(&self) -> Option<&Arc<Pipeline>> {
         self.0.logs.as_ref()
     }
@@ -131,51 +144,29 @@ impl TripodLayer {
     pub(crate) fn spans(&self) -> Option<&SpanPipeline> {
         self.0.spans.as_ref()
     }
-}
 
-impl<S: Subscriber + for<'a> LookupSpan<'a>> tracing_subscriber::Layer<S> for TripodLayer {
-    /// What is wanted depends on a place in the code alone, so asking once is enough: an unwanted line costs a load.
-    fn register_callsite(&self, metadata: &'static Metadata<'static>) -> Interest {
-        if self.wants(metadata) { Interest::always() } else { Interest::never() }
+    fn begin(&self, attributes: &Attributes<'_>, parent: Option<Parent>) -> Live {
+        live::begin(self.0.spans.as_ref(), attributes, parent)
     }
 
-    fn enabled(&self, metadata: &Metadata<'_>, _: Context<'_, S>) -> bool {
-        self.wants(metadata)
-    }
-
-    fn max_level_hint(&self) -> Option<LevelFilter> {
-        let spans = if self.0.spans.is_some() { LevelFilter::from_level(self.0.span_level) } else { LevelFilter::OFF };
-        Some(self.0.levels.max_level_hint().max(spans))
-    }
-
-    fn on_new_span(&self, attributes: &Attributes<'_>, id: &Id, registry: Context<'_, S>) {
-        if context::is_silent() {
-            return;
-        }
-        let Some(span) = registry.span(id) else { return };
-        let live = live::begin(self.0.spans.as_ref(), attributes, &registry);
-        span.extensions_mut().insert(live);
-    }
-
-    fn on_record(&self, id: &Id, values: &Record<'_>, registry: Context<'_, S>) {
-        let (Some(spans), Some(span)) = (&self.0.spans, registry.span(id)) else { return };
+    fn record(&self, open: &impl OpenSpans, id: &Id, values: &Record<'_>) {
+        let Some(spans) = &self.0.spans else { return };
         let mut collected = fields::Collected::default();
         values.record(&mut collected);
-        if let Some(data) = span.extensions_mut().get_mut::<Live>().and_then(Live::data_mut) {
+        open.look(id, |live| {
+            let Some(data) = live.data_mut() else { return };
             let mut visitor = fields::SpanVisitor::new(data, &spans.limits);
             collected.0.into_iter().for_each(|(name, value)| visitor.set_named(name, value));
-        }
+        });
     }
 
-    fn on_follows_from(&self, id: &Id, follows: &Id, registry: Context<'_, S>) {
-        let (Some(spans), Some(span)) = (&self.0.spans, registry.span(id)) else { return };
-        let Some(other) = live_of(&registry, follows) else { return };
-        if let Some(live) = span.extensions_mut().get_mut::<Live>() {
-            live.add_link(&spans.limits, other, Vec::new());
-        }
+    fn follows_from(&self, open: &impl OpenSpans, id: &Id, follows: &Id) {
+        let Some(spans) = &self.0.spans else { return };
+        let Some(other) = open.nearest(follows, |live| live.context().clone()) else { return };
+        open.look(id, |live| live.add_link(&spans.limits, other, Vec::new()));
     }
 
-    fn on_event(&self, event: &Event<'_>, registry: Context<'_, S>) {
+    fn event(&self, open: &impl OpenSpans, event: &Event<'_>) {
         if context::is_silent() {
             return;
         }
@@ -184,18 +175,21 @@ impl<S: Subscriber + for<'a> LookupSpan<'a>> tracing_subscriber::Layer<S> for Tr
         let logs = self.0.logs.as_ref().filter(|logs| logs.wants(level));
         let id = match event.parent() {
             Some(parent) => Some(parent.clone()),
-            None if event.is_contextual() => registry.current_span().id().cloned(),
+            None if event.is_contextual() => open.current(),
             None => None,
         };
-        let carried = if event.is_contextual() { context::parent_over(id.as_ref().map(Id::into_u64)) } else { None };
-        let span = carried.map(|parent| parent.span).or_else(|| id.as_ref().and_then(|id| live_of(&registry, id)));
-        let recording = (self.0.events_on_spans && self.0.spans.is_some())
-            .then(|| id.as_ref().and_then(|id| registry.span(id)))
-            .flatten()
-            .filter(|span| span.extensions().get::<Live>().is_some_and(Live::is_recording));
+        let spans = self.0.spans.as_ref().filter(|_| self.0.events_on_spans);
+        let own = id.as_ref().and_then(|id| open.look(id, |live| (live.context().clone(), live.is_recording())));
+        let recording = id.as_ref().zip(spans).filter(|_| own.as_ref().is_some_and(|(_, recording)| *recording));
         if logs.is_none() && recording.is_none() {
             return;
         }
+        let carried = if event.is_contextual() { context::parent_over(id.as_ref().map(Id::into_u64)) } else { None };
+        let span = match (carried, own) {
+            (Some(parent), _) => Some(parent.span),
+            (None, Some((span, _))) => Some(span),
+            (None, None) => id.as_ref().and_then(|id| open.nearest(id, |live| live.context().clone())),
+        };
         let mut event = fields::log_event(event, level, span);
         let event = match logs {
             Some(logs) => match logs.emit(event) {
@@ -207,19 +201,93 @@ impl<S: Subscriber + for<'a> LookupSpan<'a>> tracing_subscriber::Layer<S> for Tr
                 event
             }
         };
-        if let (Some(span), Some(spans)) = (recording, &self.0.spans)
-            && let Some(live) = span.extensions_mut().get_mut::<Live>()
-        {
-            live.add_event(&spans.limits, span_event(event));
+        if let Some((id, spans)) = recording {
+            let event = span_event(event);
+            open.look(id, |live| live.add_event(&spans.limits, event));
         }
     }
 
-    fn on_close(&self, id: Id, registry: Context<'_, S>) {
-        let Some(spans) = &self.0.spans else { return };
-        let Some(mut live) = registry.span(&id).and_then(|span| span.extensions_mut().remove::<Live>()) else { return };
-        if let Some(ended) = live.end() {
+    fn close(&self, live: Option<Live>) {
+        if let (Some(spans), Some(ended)) = (&self.0.spans, live.and_then(|mut live| live.end())) {
             ended.deliver(spans);
         }
+    }
+}
+
+/// Where spans are kept while they are open: our own table, or the registry of `tracing-subscriber`.
+trait OpenSpans {
+    /// The span that this thread is in.
+    fn current(&self) -> Option<Id>;
+
+    /// Looks at a span. Nothing of the application's may run meanwhile.
+    fn look<R>(&self, id: &Id, look: impl FnOnce(&mut Live) -> R) -> Option<R>;
+
+    /// Looks at a span, or at the nearest above it, that has ids.
+    fn nearest<R>(&self, id: &Id, look: impl FnOnce(&Live) -> R) -> Option<R>;
+}
+
+impl<S: Subscriber + for<'a> LookupSpan<'a>> OpenSpans for Context<'_, S> {
+    fn current(&self) -> Option<Id> {
+        self.current_span().id().cloned()
+    }
+
+    fn look<R>(&self, id: &Id, look: impl FnOnce(&mut Live) -> R) -> Option<R> {
+        self.span(id)?.extensions_mut().get_mut::<Live>().map(look)
+    }
+
+    fn nearest<R>(&self, id: &Id, look: impl FnOnce(&Live) -> R) -> Option<R> {
+        let span = self.span_scope(id)?.find(|span| span.extensions().get::<Live>().is_some())?;
+        span.extensions().get::<Live>().map(look)
+    }
+}
+
+/// For a process that has other layers too. Without those, [`TripodSubscriber`] costs less.
+impl<S: Subscriber + for<'a> LookupSpan<'a>> tracing_subscriber::Layer<S> for TripodLayer {
+    fn register_callsite(&self, metadata: &'static Metadata<'static>) -> Interest {
+        self.interest(metadata)
+    }
+
+    fn enabled(&self, metadata: &Metadata<'_>, _: Context<'_, S>) -> bool {
+        self.wants(metadata)
+    }
+
+    fn max_level_hint(&self) -> Option<LevelFilter> {
+        Some(self.max_level())
+    }
+
+    fn on_new_span(&self, attributes: &Attributes<'_>, id: &Id, registry: Context<'_, S>) {
+        if context::is_silent() {
+            return;
+        }
+        let Some(span) = registry.span(id) else { return };
+        let above = match attributes.parent() {
+            Some(parent) => Some(parent.clone()),
+            None if attributes.is_contextual() => OpenSpans::current(&registry),
+            None => None,
+        };
+        // What a context brought along counts before the span that is entered.
+        let carried =
+            attributes.is_contextual().then(|| context::parent_over(above.as_ref().map(Id::into_u64))).flatten();
+        let parent = carried.or_else(|| registry.nearest(&above?, Live::as_parent));
+        let live = self.begin(attributes, parent);
+        span.extensions_mut().insert(live);
+    }
+
+    fn on_record(&self, id: &Id, values: &Record<'_>, registry: Context<'_, S>) {
+        self.record(&registry, id, values);
+    }
+
+    fn on_follows_from(&self, id: &Id, follows: &Id, registry: Context<'_, S>) {
+        self.follows_from(&registry, id, follows);
+    }
+
+    fn on_event(&self, event: &Event<'_>, registry: Context<'_, S>) {
+        self.event(&registry, event);
+    }
+
+    fn on_close(&self, id: Id, registry: Context<'_, S>) {
+        let live = registry.span(&id).and_then(|span| span.extensions_mut().remove::<Live>());
+        self.close(live);
     }
 }
 
@@ -242,14 +310,26 @@ fn span_event(event: LogEvent) -> SpanEvent {
     SpanEvent { time: event.time, name, attributes, dropped_attributes: 0 }
 }
 
-/// The ids of a span, or of the nearest span above it that has some.
-fn live_of<'a, S: Subscriber + for<'b> LookupSpan<'b>>(registry: &Context<'a, S>, id: &Id) -> Option<SpanContext> {
-    registry.span_scope(id)?.find_map(|span| Some(span.extensions().get::<Live>()?.context().clone()))
+/// The layer behind a dispatch, wherever it stands.
+pub(crate) fn layer_of(dispatch: &Dispatch) -> Option<&TripodLayer> {
+    let own = dispatch.downcast_ref::<TripodSubscriber>().map(TripodSubscriber::layer);
+    own.or_else(|| dispatch.downcast_ref::<TripodLayer>())
+}
+
+/// The id of the innermost `tracing` span.
+pub(crate) fn current_id() -> Option<Id> {
+    tracing::dispatcher::get_default(|dispatch| match dispatch.downcast_ref::<TripodSubscriber>() {
+        Some(subscriber) => subscriber.current_id(),
+        None => dispatch.current_span().id().cloned(),
+    })
 }
 
 /// The innermost `tracing` span as a parent.
 pub(crate) fn current_parent() -> Option<Parent> {
     tracing::dispatcher::get_default(|dispatch| {
+        if let Some(subscriber) = dispatch.downcast_ref::<TripodSubscriber>() {
+            return subscriber.current_parent();
+        }
         let registry = dispatch.downcast_ref::<Registry>()?;
         let current = dispatch.current_span();
         let span = registry.span(current.id()?)?;
@@ -257,16 +337,26 @@ pub(crate) fn current_parent() -> Option<Parent> {
     })
 }
 
-/// Looks at the live part of a span. `None` when the span is disabled or no Tripod layer sees it.
+/// Looks at the live part of a span. `None` when the span is disabled or no Tripod layer sees it. Nothing of the
+/// application's may run meanwhile.
 pub(crate) fn with_live<R>(span: &tracing::Span, look: impl FnOnce(&mut Live, &SpanPipeline) -> R) -> Option<R> {
     span.with_subscriber(|(id, dispatch)| {
+        if let Some(subscriber) = dispatch.downcast_ref::<TripodSubscriber>() {
+            let spans = subscriber.layer().spans()?;
+            return subscriber.look(id, |live| look(live, spans));
+        }
         let registry = dispatch.downcast_ref::<Registry>()?;
-        let layer = dispatch.downcast_ref::<TripodLayer>()?;
+        let spans = dispatch.downcast_ref::<TripodLayer>()?.spans()?;
         let span = registry.span(id)?;
         let mut extensions = span.extensions_mut();
-        Some(look(extensions.get_mut::<Live>()?, layer.spans()?))
+        Some(look(extensions.get_mut::<Live>()?, spans))
     })
     .flatten()
+}
+
+/// What redacts what is added to a span.
+pub(crate) fn redactor_of(span: &tracing::Span) -> Option<Redactor> {
+    span.with_subscriber(|(_, dispatch)| Some(layer_of(dispatch)?.spans()?.redactor().clone())).flatten()
 }
 
 #[cfg(test)]

@@ -4,7 +4,7 @@ use tracing::{Instrument, debug, error, info, info_span};
 
 use super::*;
 use crate::accounts::Accounts;
-use crate::context::{Context as Task, SpanId, TraceFlags, TraceId, TraceState, carry_fn};
+use crate::context::{Context as Task, SpanContext, SpanId, TraceFlags, TraceId, TraceState, carry_fn};
 use crate::span::SpanExt;
 use crate::testing::Capture;
 use crate::traces::sampler::{AlwaysOff, ParentBased, Rules, Sampler, TraceIdRatio};
@@ -252,4 +252,78 @@ fn a_span_ends_once_when_told_to_and_what_comes_below_it_stays_its_child() {
     });
     assert_eq!(capture.tree(), "request\n  child\n  late\n");
     assert_eq!(capture.log("line").span.unwrap(), capture.span("late").context);
+}
+
+/// Notes the names of spans that close: needs a registry.
+struct Closed(Arc<parking_lot::Mutex<Vec<&'static str>>>);
+
+impl<S: Subscriber + for<'a> LookupSpan<'a>> tracing_subscriber::Layer<S> for Closed {
+    fn on_close(&self, id: Id, registry: Context<'_, S>) {
+        self.0.lock().extend(registry.span(&id).map(|span| span.name()));
+    }
+}
+
+#[test]
+fn a_registry_with_other_layers_and_our_own_subscriber_make_the_same() {
+    use tracing_subscriber::layer::SubscriberExt as _;
+    let closed = Arc::new(parking_lot::Mutex::default());
+    let (spans, logs) = pipelines(|spans| spans);
+    let other = Closed(closed.clone());
+    let beside = Capture::under(Redactor::default(), spans, logs, |layer| {
+        Dispatch::new(Registry::default().with(other).with(layer.build()))
+    });
+    let alone = Capture::new();
+    for capture in [&beside, &alone] {
+        capture.run(|| {
+            let request = info_span!("request", n = 1);
+            let root = request.in_scope(|| {
+                info!("in_request");
+                info_span!(parent: None, "root")
+            });
+            let below = info_span!(parent: &request, "below", late = tracing::field::Empty);
+            below.follows_from(&root);
+            below.record("late", "value");
+            below.set_attribute("own", true);
+            info!(parent: &below, "said");
+            drop(request);
+            assert!(capture.spans().is_empty(), "a span lasts as long as those below it");
+            let current = below.in_scope(context::current_span).unwrap();
+            assert_eq!(Some(current), below.span_context());
+            drop(below);
+        });
+        assert_eq!(capture.tree(), "request\n  below\nroot\n");
+        let (request, below, root) = (capture.span("request"), capture.span("below"), capture.span("root"));
+        assert_eq!(
+            capture.spans().iter().map(|span| span.name.clone()).collect::<Vec<_>>(),
+            ["below", "request", "root"]
+        );
+        assert_eq!(request.events[0].name, "in_request");
+        assert_eq!((root.parent, below.links[0].context.span_id), (None, root.context.span_id));
+        assert_eq!((below.get("late"), below.get("own")), (Some(&"value".into()), Some(&true.into())));
+        assert_eq!(below.events[0].name, "said");
+        assert_eq!(capture.log("said").span.as_ref(), Some(&below.context));
+        assert_eq!(capture.log("in_request").span.as_ref(), Some(&request.context));
+    }
+    assert_eq!(*closed.lock(), ["below", "request", "root"]);
+}
+
+#[test]
+fn guards_may_be_dropped_in_any_order_and_on_any_thread() {
+    let capture = Capture::new();
+    capture.run(|| {
+        let (first, second) = (info_span!("first").entered(), info_span!("second").entered());
+        drop(first);
+        info_span!("below_second").in_scope(|| ());
+        drop(second);
+        info_span!("alone").in_scope(|| ());
+        let span = info_span!("moved");
+        let dispatch = tracing::dispatcher::get_default(Clone::clone);
+        let moved = std::thread::spawn(move || {
+            tracing::dispatcher::with_default(&dispatch, || span.in_scope(|| info!("elsewhere")));
+        });
+        moved.join().unwrap();
+    });
+    assert_eq!(capture.span("below_second").parent, Some(capture.span("second").context.span_id));
+    assert_eq!(capture.span("alone").parent, None);
+    assert_eq!(capture.span("moved").events.len(), 1);
 }

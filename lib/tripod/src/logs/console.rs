@@ -105,7 +105,7 @@ impl Format for ConsoleFormat {
         if let Some(span) = &event.span {
             out.push(b' ');
             self.paint(DIM, b"trace_id=", out);
-            super::json::hex(&span.trace_id.0, out);
+            out.extend_from_slice(&span.trace_id.digits());
         }
         if let Some(error) = event.error.as_deref() {
             out.extend_from_slice(b"\n    ");

@@ -9,64 +9,96 @@
 
 use super::timestamp::rfc3339_micros;
 use super::{ErrorReport, Format, LogEvent};
-use crate::field::Value;
+use crate::field::{Name, Value};
 
 /// How deep lists and maps are written; what is deeper becomes `null`.
 const MAX_DEPTH: usize = 16;
 
+/// Names that a line may have for itself, with the default keys.
+const RESERVED: &[&str] = &[
+    "event",
+    "timestamp",
+    "level",
+    "logger",
+    "error",
+    "error_type",
+    "error_causes",
+    "error_backtrace",
+    "trace_id",
+    "span_id",
+    "file",
+    "line",
+];
+
 /// Log lines as JSON.
 #[derive(Clone, Debug)]
 pub struct JsonFormat {
-    event_key: String,
-    timestamp_key: String,
-    level_key: String,
-    logger_key: String,
+    event_key: Key,
+    timestamp_key: Key,
+    level_key: Key,
+    logger_key: Key,
     upper_levels: bool,
     source: bool,
     /// `,"service":"api"`: what is the same in every line, encoded once.
     constant: Vec<u8>,
     constant_names: Vec<String>,
+    /// Whether the keys are the default ones and nothing is constant.
+    plain: bool,
+}
+
+/// A key of every line.
+#[derive(Clone, Debug)]
+struct Key {
+    name: String,
+    /// `"name":`
+    encoded: Vec<u8>,
+}
+
+impl Key {
+    fn new(name: impl Into<String>) -> Self {
+        let (name, mut encoded) = (name.into(), Vec::new());
+        string(&name, &mut encoded);
+        encoded.push(b':');
+        Self { name, encoded }
+    }
 }
 
 impl Default for JsonFormat {
     /// The keys `event`, `timestamp`, `level` and `logger`, levels in lower case.
     fn default() -> Self {
         Self {
-            event_key: "event".to_owned(),
-            timestamp_key: "timestamp".to_owned(),
-            level_key: "level".to_owned(),
-            logger_key: "logger".to_owned(),
+            event_key: Key::new("event"),
+            timestamp_key: Key::new("timestamp"),
+            level_key: Key::new("level"),
+            logger_key: Key::new("logger"),
             upper_levels: false,
             source: false,
             constant: Vec::new(),
             constant_names: Vec::new(),
+            plain: true,
         }
     }
 }
 
 impl JsonFormat {
     /// The key of what happened; `message` is what many aggregators look for.
-    pub fn event_key(mut self, key: impl Into<String>) -> Self {
-        self.event_key = key.into();
-        self
+    pub fn event_key(self, key: impl Into<String>) -> Self {
+        Self { event_key: Key::new(key), plain: false, ..self }
     }
 
     /// The key of the time.
-    pub fn timestamp_key(mut self, key: impl Into<String>) -> Self {
-        self.timestamp_key = key.into();
-        self
+    pub fn timestamp_key(self, key: impl Into<String>) -> Self {
+        Self { timestamp_key: Key::new(key), plain: false, ..self }
     }
 
     /// The key of the level.
-    pub fn level_key(mut self, key: impl Into<String>) -> Self {
-        self.level_key = key.into();
-        self
+    pub fn level_key(self, key: impl Into<String>) -> Self {
+        Self { level_key: Key::new(key), plain: false, ..self }
     }
 
     /// The key of the logger.
-    pub fn logger_key(mut self, key: impl Into<String>) -> Self {
-        self.logger_key = key.into();
-        self
+    pub fn logger_key(self, key: impl Into<String>) -> Self {
+        Self { logger_key: Key::new(key), plain: false, ..self }
     }
 
     /// Writes levels as `INFO` instead of `info`.
@@ -83,52 +115,81 @@ impl JsonFormat {
 
     /// Adds a field to every line, `service` for example.
     pub fn with_constant(mut self, name: impl Into<String>, value: &str) -> Self {
-        let name = name.into();
+        let key = Key::new(name);
         self.constant.push(b',');
-        string(&name, &mut self.constant);
-        self.constant.push(b':');
+        self.constant.extend_from_slice(&key.encoded);
         string(value, &mut self.constant);
-        self.constant_names.push(name);
+        self.constant_names.push(key.name);
+        self.plain = false;
         self
     }
 
     fn is_taken(&self, name: &str, event: &LogEvent) -> bool {
-        name == self.event_key
-            || name == self.timestamp_key
-            || name == self.level_key
-            || name == self.logger_key
-            || (event.error.is_some() && matches!(name, "error" | "error_type" | "error_causes" | "error_backtrace"))
-            || (event.span.is_some() && matches!(name, "trace_id" | "span_id"))
-            || (self.source && matches!(name, "file" | "line"))
-            || self.constant_names.iter().any(|taken| taken == name)
+        match name {
+            "error" | "error_type" | "error_causes" | "error_backtrace" if event.error.is_some() => true,
+            "trace_id" | "span_id" if event.span.is_some() => true,
+            "file" | "line" if self.source => true,
+            "event" | "timestamp" | "level" | "logger" if self.plain => true,
+            _ if self.plain => false,
+            _ => {
+                let keys = [&self.event_key, &self.timestamp_key, &self.level_key, &self.logger_key];
+                keys.iter().any(|key| key.name == name) || self.constant_names.iter().any(|taken| taken == name)
+            }
+        }
+    }
+
+    fn field(&self, (name, content): &(Name, Value), event: &LogEvent, out: &mut Vec<u8>) {
+        out.push(b',');
+        string(name, out);
+        if self.is_taken(name, event) {
+            // The closing quote becomes the suffix.
+            out.pop();
+            out.extend_from_slice(b"_\"");
+        }
+        out.push(b':');
+        value(content, out, 0);
+    }
+
+    /// The context's fields, which are the same in all its lines unless one of them has a field of the same name.
+    fn context<'a>(&self, event: &'a LogEvent) -> Option<&'a [u8]> {
+        let is_own = |(name, _): &(Name, Value)| event.context.get(name).is_some();
+        if !self.plain || event.fields.iter().any(is_own) {
+            return None;
+        }
+        event.context.json(|fields| {
+            if fields.iter().any(|(name, _)| RESERVED.contains(&&**name)) {
+                return None;
+            }
+            let mut out = Vec::new();
+            for (name, content) in fields {
+                out.push(b',');
+                string(name, &mut out);
+                out.push(b':');
+                value(content, &mut out, 0);
+            }
+            Some(out.into())
+        })
     }
 }
 
 impl Format for JsonFormat {
     fn write(&self, event: &LogEvent, out: &mut Vec<u8>) {
         out.push(b'{');
-        string(&self.event_key, out);
-        out.push(b':');
+        out.extend_from_slice(&self.event_key.encoded);
         string(&event.event, out);
-        for (name, content) in event.fields.iter().chain(event.context_fields()) {
-            out.push(b',');
-            string(name, out);
-            if self.is_taken(name, event) {
-                // The closing quote becomes the suffix.
-                out.pop();
-                out.extend_from_slice(b"_\"");
-            }
-            out.push(b':');
-            value(content, out, 0);
+        event.fields.iter().for_each(|field| self.field(field, event, out));
+        match self.context(event) {
+            Some(encoded) => out.extend_from_slice(encoded),
+            None => event.context_fields().for_each(|field| self.field(field, event, out)),
         }
         if let Some(info) = event.error.as_deref() {
             error(info, out);
         }
         if let Some(span) = &event.span {
             out.extend_from_slice(b",\"trace_id\":\"");
-            hex(&span.trace_id.0, out);
+            out.extend_from_slice(&span.trace_id.digits());
             out.extend_from_slice(b"\",\"span_id\":\"");
-            hex(&span.span_id.0, out);
+            out.extend_from_slice(&span.span_id.digits());
             out.push(b'"');
         }
         if self.source {
@@ -143,17 +204,16 @@ impl Format for JsonFormat {
         }
         out.extend_from_slice(&self.constant);
         out.push(b',');
-        string(&self.timestamp_key, out);
-        out.extend_from_slice(b":\"");
+        out.extend_from_slice(&self.timestamp_key.encoded);
+        out.push(b'"');
         out.extend_from_slice(&rfc3339_micros(event.time));
         out.extend_from_slice(b"\",");
-        string(&self.level_key, out);
-        out.extend_from_slice(b":\"");
+        out.extend_from_slice(&self.level_key.encoded);
+        out.push(b'"');
         let level = if self.upper_levels { event.level.as_upper_str() } else { event.level.as_str() };
         out.extend_from_slice(level.as_bytes());
         out.extend_from_slice(b"\",");
-        string(&self.logger_key, out);
-        out.push(b':');
+        out.extend_from_slice(&self.logger_key.encoded);
         string(&event.logger, out);
         out.push(b'}');
     }
@@ -229,14 +289,6 @@ pub(crate) fn value(content: &Value, out: &mut Vec<u8>, depth: usize) {
     }
 }
 
-/// Bytes as lower-case hexadecimal digits.
-pub(crate) fn hex(bytes: &[u8], out: &mut Vec<u8>) {
-    for byte in bytes {
-        out.push(HEX[usize::from(byte >> 4)]);
-        out.push(HEX[usize::from(byte & 15)]);
-    }
-}
-
 const HEX: &[u8; 16] = b"0123456789abcdef";
 
 /// Whether one of eight bytes must be escaped: below 0x20, `"` or `\`. May say yes too often, never no wrongly.
@@ -257,7 +309,12 @@ pub(crate) fn string(text: &str, out: &mut Vec<u8>) {
     out.reserve(bytes.len() + 2);
     out.push(b'"');
     let (chunks, rest) = bytes.as_chunks::<8>();
-    if chunks.iter().any(|chunk| needs_escape(*chunk)) || rest.iter().any(|byte| is_special(*byte)) {
+    // The last eight bytes overlap those before them, which is quicker than to look at the rest one by one.
+    let rest_is_special = match bytes.last_chunk::<8>() {
+        Some(last) => needs_escape(*last),
+        None => rest.iter().any(|byte| is_special(*byte)),
+    };
+    if rest_is_special || chunks.iter().any(|chunk| needs_escape(*chunk)) {
         escaped(bytes, out);
     } else {
         out.extend_from_slice(bytes);
@@ -380,6 +437,25 @@ mod tests {
         event.set("event", "other");
         let line = line(&JsonFormat::default(), &event);
         assert!(line.contains(r#""level_":"high","event_":"other""#), "{line}");
+    }
+
+    #[test]
+    fn fields_of_the_context_are_in_all_its_lines_and_the_events_own_come_first() {
+        let context = crate::context::Context::new().with("request_id", "r").with("user_id", "u");
+        let mut event = command_received();
+        event.fields.clear();
+        event.context = context.clone();
+        let format = JsonFormat::default();
+        for _ in 0..2 {
+            assert!(line(&format, &event).contains(r#""command_received","request_id":"r","user_id":"u","timestamp""#));
+        }
+        event.set("user_id", "own");
+        assert!(line(&format, &event).contains(r#""command_received","user_id":"own","request_id":"r","timestamp""#));
+        event.fields.clear();
+        event.context = context.clone().with("user_id", "other").with("level", "high");
+        let line = line(&format, &event);
+        assert!(line.contains(r#""request_id":"r","user_id":"other","level_":"high","timestamp""#), "{line}");
+        assert_eq!(context.user_id(), Some("u"));
     }
 
     proptest! {

@@ -35,7 +35,8 @@ pub(super) struct Shared<T> {
 }
 
 struct State<T> {
-    waiting: VecDeque<(T, usize)>,
+    waiting: VecDeque<Entry<T>>,
+    waiting_items: usize,
     waiting_bytes: usize,
     /// Bytes that wait or are under way.
     held_bytes: usize,
@@ -47,6 +48,17 @@ struct State<T> {
     urged: u64,
     closed: bool,
 }
+
+/// What waits together: one item, or several that were packed into one value.
+struct Entry<T> {
+    value: T,
+    items: usize,
+    bytes: usize,
+}
+
+/// At most this many items are packed into one value, and at most [`PACK_BYTES`]: a batch takes whole values.
+const PACK_ITEMS: usize = 64;
+const PACK_BYTES: usize = 32 << 10;
 
 /// What the worker finds in the queue.
 pub(super) enum Waiting {
@@ -62,7 +74,8 @@ pub(super) enum Waiting {
 
 /// A batch that the worker took out.
 pub(super) struct Batch<T> {
-    pub(super) items: Vec<T>,
+    pub(super) values: Vec<T>,
+    pub(super) items: usize,
     pub(super) bytes: usize,
 }
 
@@ -80,6 +93,7 @@ impl<T> Shared<T> {
     pub(super) fn new(account: Account, options: QueueOptions) -> Self {
         let state = State {
             waiting: VecDeque::new(),
+            waiting_items: 0,
             waiting_bytes: 0,
             held_bytes: 0,
             accepted: 0,
@@ -90,7 +104,9 @@ impl<T> Shared<T> {
         Self { account, options, state: Mutex::new(state), wake: Notify::new(), settled: Condvar::new() }
     }
 
-    fn push(&self, item: T, bytes: usize) -> Result<(), Reason> {
+    /// Takes an item in. It is offered the value that came last, to be packed into it; a value that it gives back waits
+    /// by itself.
+    fn push(&self, bytes: usize, pack: impl FnOnce(Option<&mut T>) -> Option<T>) -> Result<(), Reason> {
         let wake = {
             let mut state = self.state.lock();
             if state.closed {
@@ -104,12 +120,24 @@ impl<T> Shared<T> {
                 return Err(Reason::QueueFull);
             }
             let was_full = self.holds_batch(&state);
-            state.waiting.push_back((item, bytes));
+            let most = PACK_ITEMS.min(self.options.batch_items);
+            let mut last =
+                state.waiting.back_mut().filter(|last| last.items < most && last.bytes + bytes <= PACK_BYTES);
+            match pack(last.as_deref_mut().map(|last| &mut last.value)) {
+                Some(value) => state.waiting.push_back(Entry { value, items: 1, bytes }),
+                None => {
+                    if let Some(last) = last {
+                        last.items += 1;
+                        last.bytes += bytes;
+                    }
+                }
+            }
+            state.waiting_items += 1;
             state.waiting_bytes += bytes;
             state.held_bytes += bytes;
             state.accepted += 1;
             // A wake-up costs a system call: once when the first item comes, once when a batch is full.
-            state.waiting.len() == 1 || (!was_full && self.holds_batch(&state))
+            state.waiting_items == 1 || (!was_full && self.holds_batch(&state))
         };
         self.account.queue(bytes as i64);
         if wake {
@@ -119,7 +147,7 @@ impl<T> Shared<T> {
     }
 
     fn holds_batch(&self, state: &State<T>) -> bool {
-        state.waiting.len() >= self.options.batch_items || state.waiting_bytes >= self.options.batch_bytes
+        state.waiting_items >= self.options.batch_items || state.waiting_bytes >= self.options.batch_bytes
     }
 
     pub(super) fn look(&self) -> Waiting {
@@ -135,15 +163,18 @@ impl<T> Shared<T> {
     /// Takes a batch out: at least one item if there is any, then as many as the limits allow.
     pub(super) fn take(&self) -> Batch<T> {
         let mut state = self.state.lock();
-        let mut batch = Batch { items: Vec::new(), bytes: 0 };
-        while batch.items.len() < self.options.batch_items.max(1)
-            && let Some((_, next)) = state.waiting.front()
-            && (batch.items.is_empty() || batch.bytes + next <= self.options.batch_bytes)
-            && let Some((item, bytes)) = state.waiting.pop_front()
+        let mut batch = Batch { values: Vec::new(), items: 0, bytes: 0 };
+        while let Some(next) = state.waiting.front()
+            && (batch.items == 0
+                || (batch.items + next.items <= self.options.batch_items
+                    && batch.bytes + next.bytes <= self.options.batch_bytes))
+            && let Some(entry) = state.waiting.pop_front()
         {
-            batch.items.push(item);
-            batch.bytes += bytes;
+            batch.values.push(entry.value);
+            batch.items += entry.items;
+            batch.bytes += entry.bytes;
         }
+        state.waiting_items -= batch.items;
         state.waiting_bytes -= batch.bytes;
         batch
     }
@@ -196,7 +227,7 @@ impl<T: Send> Drain for Shared<T> {
             self.account.queue(-(state.held_bytes as i64));
         }
         state.settled = state.accepted;
-        (state.held_bytes, state.waiting_bytes) = (0, 0);
+        (state.held_bytes, state.waiting_bytes, state.waiting_items) = (0, 0, 0);
         let waiting = std::mem::take(&mut state.waiting);
         drop(state);
         drop(waiting);
@@ -221,8 +252,15 @@ impl<T: Send + 'static> Queue<T> {
     /// # Errors
     /// The reason why the item was dropped.
     pub fn try_send(&self, item: T, bytes: usize) -> Result<(), Reason> {
+        self.pack(bytes, |_| Some(item))
+    }
+
+    /// As [`try_send`](Self::try_send), for an item that may share a value with those before it: it is offered the value
+    /// that waits last, if there is room, and either adds itself to it or becomes a value of its own. Runs under the
+    /// queue's lock.
+    pub(crate) fn pack(&self, bytes: usize, pack: impl FnOnce(Option<&mut T>) -> Option<T>) -> Result<(), Reason> {
         self.0.account.emit(1);
-        self.0.push(item, bytes).inspect_err(|reason| self.0.account.drop(*reason, 1))
+        self.0.push(bytes, pack).inspect_err(|reason| self.0.account.drop(*reason, 1))
     }
 
     /// Waits until everything that was handed over before is delivered or dropped, or until the deadline. True when it

@@ -66,6 +66,46 @@ fn full_batches_go_at_once_and_a_flush_sends_the_rest() {
     assert_eq!(books(&accounts), (25, 25, HashMap::new(), 0));
 }
 
+/// Counts the items of each value that it is given.
+struct Packs(mpsc::Sender<Vec<u32>>);
+
+impl Transport<Vec<u32>> for Packs {
+    type Request = ();
+
+    fn encode(&mut self, batch: Vec<Vec<u32>>) -> Option<()> {
+        self.0.send(batch.concat()).ok()
+    }
+
+    async fn send(&mut self, (): &()) -> Delivery {
+        Delivery::Delivered
+    }
+}
+
+#[test]
+fn items_that_share_a_value_are_batched_and_counted_one_by_one() {
+    let (network, accounts) = (Network::start().unwrap(), Accounts::new());
+    let (sent, batches) = mpsc::channel();
+    let options = QueueOptions { max_items: 25, ..options() };
+    let queue = network.queue(accounts.open("test", "spans"), options, Packs(sent));
+    let pack = |n: u32| {
+        queue.pack(1, |last| match last {
+            Some(last) => {
+                last.push(n);
+                None
+            }
+            None => Some(vec![n]),
+        })
+    };
+    (0..20).for_each(|n| pack(n).unwrap());
+    assert!(queue.flush(soon()));
+    (20..25).for_each(|n| pack(n).unwrap());
+    assert!(queue.flush(soon()));
+    let batches: Vec<_> = batches.try_iter().collect();
+    assert!(batches.iter().all(|batch| batch.len() <= 10), "{batches:?}");
+    assert_eq!(batches.concat(), (0..25).collect::<Vec<_>>());
+    assert_eq!(books(&accounts), (25, 25, HashMap::new(), 0));
+}
+
 #[test]
 fn bytes_are_bounded_and_every_drop_has_its_reason() {
     let options = QueueOptions { max_bytes: 100, ..options() };

@@ -17,7 +17,7 @@ pub(super) async fn run<T: Send + 'static, X: Transport<T>>(
 ) {
     while wait(&shared).await {
         let batch = shared.take();
-        if !batch.items.is_empty() {
+        if batch.items > 0 {
             deliver(&shared, &mut transport, batch, &mut stop).await;
         }
     }
@@ -51,8 +51,8 @@ async fn deliver<T, X: Transport<T>>(
     batch: Batch<T>,
     stop: &mut watch::Receiver<Option<Instant>>,
 ) {
-    let (items, bytes) = (batch.items.len() as u64, batch.bytes);
-    let Some(request) = transport.encode(batch.items) else {
+    let (items, bytes) = (batch.items as u64, batch.bytes);
+    let Some(request) = transport.encode(batch.values) else {
         return shared.settle(items, bytes, |account| account.drop(Reason::Encoding, items));
     };
     let mut failures = 0;

@@ -183,14 +183,26 @@ impl Redactor {
         if let Some(error) = event.error.as_deref_mut() {
             self.error(error);
         }
+        if event.context.is_clean_for(self.0.owner) {
+            return;
+        }
+        let mut is_clean = true;
         for index in 0..event.context.fields().len() {
             let Some((name, value)) = event.context.fields().get(index) else { break };
-            if self.is_clean(name, value) || event.fields.iter().any(|(own, _)| own == name) {
+            if self.is_clean(name, value) {
+                continue;
+            }
+            is_clean = false;
+            if event.fields.iter().any(|(own, _)| own == name) {
                 continue;
             }
             let (name, mut value) = (name.clone(), value.clone());
             self.named(&name, &mut value);
             event.fields.push((name, value));
+        }
+        if is_clean {
+            // The lines to come need not look again.
+            event.context.set_clean_for(self.0.owner);
         }
     }
 

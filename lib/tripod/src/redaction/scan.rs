@@ -55,7 +55,7 @@ pub(super) struct Scanner {
 const SHORT: usize = 20;
 
 /// What a first look at a text sees.
-#[derive(Default)]
+#[derive(Debug, Default, PartialEq, Eq)]
 struct Marks {
     at: bool,
     /// `:`, `=` or the `%` of their encoded forms
@@ -66,11 +66,36 @@ struct Marks {
     letter: bool,
 }
 
+/// What each byte says, for the rest of a text that fills no chunk.
+static KINDS: [u8; 256] = {
+    let mut kinds = [0; 256];
+    let mut byte = 0;
+    while byte < kinds.len() {
+        kinds[byte] = match byte as u8 {
+            b'0'..=b'9' => DIGIT,
+            b'a'..=b'f' | b'A'..=b'F' | b'-' => 0,
+            b'@' => AT | LETTER,
+            b':' | b'=' | b'%' => SEPARATOR | LETTER,
+            b' ' => SPACE | LETTER,
+            _ => LETTER,
+        };
+        byte += 1;
+    }
+    kinds
+};
+
+const AT: u8 = 1;
+const SEPARATOR: u8 = 2;
+const SPACE: u8 = 4;
+const LETTER: u8 = 8;
+const DIGIT: u8 = 128;
+
 impl Marks {
     fn of(text: &str) -> Self {
         let mut marks = Self::default();
         // Chunks with byte-wide sums are what the compiler turns into vector instructions; 32 fits into a byte's sum.
-        for chunk in text.as_bytes().chunks(32) {
+        let (chunks, rest) = text.as_bytes().as_chunks::<32>();
+        for chunk in chunks {
             let (mut at, mut separator, mut space, mut digits, mut id) = (0_u8, 0_u8, 0_u8, 0_u8, 1_u8);
             for byte in chunk {
                 at |= u8::from(*byte == b'@');
@@ -87,6 +112,16 @@ impl Marks {
             marks.digits += usize::from(digits);
             marks.letter |= id == 0;
         }
+        let mut seen = 0;
+        for byte in rest {
+            let kind = KINDS[usize::from(*byte)];
+            seen |= kind;
+            marks.digits += usize::from(kind >> 7);
+        }
+        marks.at |= seen & AT != 0;
+        marks.separator |= seen & SEPARATOR != 0;
+        marks.space |= seen & SPACE != 0;
+        marks.letter |= seen & LETTER != 0;
         marks
     }
 }
@@ -271,4 +306,25 @@ fn replace(text: &str, mut found: Vec<Finding>, replacer: &Replacer) -> String {
     }
     out.push_str(text.get(copied..).unwrap_or_default());
     out
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    proptest! {
+        #[test]
+        fn the_first_look_sees_the_same_wherever_it_stands(text in "[0-9a-fA-F -]{0,70}|[ -~]{0,70}|\\PC{0,40}") {
+            let marks = Marks {
+                at: text.contains('@'),
+                separator: text.contains([':', '=', '%']),
+                space: text.contains(' '),
+                digits: text.bytes().filter(u8::is_ascii_digit).count(),
+                letter: !text.bytes().all(|byte| byte.is_ascii_hexdigit() || byte == b'-'),
+            };
+            prop_assert_eq!(Marks::of(&text), marks);
+        }
+    }
 }

@@ -218,6 +218,24 @@ fn an_application_has_its_own_rules() {
 }
 
 #[test]
+fn a_context_that_was_clean_is_looked_at_again_when_it_changes() {
+    let redactor = Redactor::default();
+    let shown = |redactor: &Redactor, context: &crate::context::Context| {
+        let mut event = LogEvent::new(crate::logs::Level::Info, "app", "x");
+        event.context = context.clone();
+        redactor.event(&mut event);
+        event.get("mail").and_then(|value| value.as_str().map(str::to_owned))
+    };
+    let context = crate::context::Context::new().with("mail", "none");
+    assert_eq!(shown(&redactor, &context).as_deref(), Some("none"));
+    let stricter = Redactor::builder().key("mail", Action::Mask).build();
+    assert_eq!(shown(&stricter, &context).as_deref(), Some("[REDACTED]"), "another redactor looks for itself");
+    let context = context.with("mail", "someone@example.com");
+    assert_eq!(shown(&redactor, &context).as_deref(), Some("[REDACTED:email]"));
+    assert_eq!(shown(&redactor, &context).as_deref(), Some("[REDACTED:email]"));
+}
+
+#[test]
 fn static_names_are_remembered_by_redactor() {
     let name = Name::Borrowed("region");
     let hidden = |redactor: &Redactor| {

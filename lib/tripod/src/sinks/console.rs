@@ -20,7 +20,7 @@ impl ConsoleSpans {
 }
 
 impl SpanSink for ConsoleSpans {
-    fn emit(&self, span: &Arc<SpanData>) {
+    fn emit(&self, span: &SpanData) {
         self.0.lines(line(span).as_bytes());
     }
 

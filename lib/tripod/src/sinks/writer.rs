@@ -2,7 +2,7 @@
 //!
 //! Lines are appended to one buffer, bounded in bytes; the thread takes the buffer whole and writes it at once. A line
 //! waits up to [`LINGER`] for others: a wake-up and a system call for every line would cost more than the line. Errors,
-//! a buffer that is half full and a flush end the wait at once.
+//! [`BATCH`] bytes and a flush end the wait at once.
 
 use std::cell::RefCell;
 use std::io;
@@ -18,11 +18,14 @@ use crate::logs::{Format, Level, LogEvent};
 /// How long a line waits for others.
 const LINGER: Duration = Duration::from_millis(10);
 
+/// So many bytes are not kept waiting for more: two buffers of this size stay in the cache and are never given back.
+const BATCH: usize = 64 << 10;
+
 /// How often an idle thread looks after its files.
 const IDLE: Duration = Duration::from_secs(600);
 
-/// Line buffers of threads that log keep at most this many bytes.
-const KEPT_BUFFER: usize = 64 * 1024;
+/// Buffers keep at most this many bytes.
+const KEPT_BUFFER: usize = 2 * BATCH;
 
 /// Bytes that may wait by default.
 pub(crate) const DEFAULT_QUEUE_BYTES: usize = 8 << 20;
@@ -122,7 +125,7 @@ impl LineWriter {
         state.pending.extend_from_slice(lines);
         state.pending_lines += count;
         state.taken += count;
-        let hurry = !state.urgent && (urgent || state.pending.len() > self.max_bytes / 2);
+        let hurry = !state.urgent && (urgent || state.pending.len() > BATCH.min(self.max_bytes / 2));
         state.urgent |= hurry;
         if state.asleep || hurry {
             state.asleep = false;

@@ -19,11 +19,9 @@ use std::time::Instant;
 use parking_lot::Mutex;
 use tracing::Dispatch;
 use tracing::instrument::{WithDispatch, WithSubscriber};
-use tracing_subscriber::Registry;
-use tracing_subscriber::layer::SubscriberExt;
 
 use crate::accounts::Accounts;
-use crate::layer::{LayerBuilder, TripodLayer};
+use crate::layer::{LayerBuilder, TripodLayer, TripodSubscriber};
 use crate::logs::{Level, LevelRules, Levels, LogEvent, Pipeline};
 use crate::redaction::Redactor;
 use crate::sinks::Sink;
@@ -54,8 +52,8 @@ impl Sink for Memory {
 }
 
 impl SpanSink for Memory {
-    fn emit(&self, span: &Arc<SpanData>) {
-        self.spans.lock().push(span.clone());
+    fn emit(&self, span: &SpanData) {
+        self.spans.lock().push(Arc::new(span.clone()));
     }
 
     fn flush(&self, _: Instant) -> bool {
@@ -94,6 +92,15 @@ impl Capture {
         logs: Pipeline,
         change: impl FnOnce(LayerBuilder) -> LayerBuilder,
     ) -> Self {
+        Self::under(redactor, spans, logs, |layer| Dispatch::new(TripodSubscriber::new(change(layer).build())))
+    }
+
+    pub(crate) fn under(
+        redactor: Redactor,
+        spans: SpanPipeline,
+        logs: Pipeline,
+        dispatch: impl FnOnce(LayerBuilder) -> Dispatch,
+    ) -> Self {
         ACTIVE.store(true, Relaxed);
         let memory = Memory::default();
         let layer = TripodLayer::builder(redactor)
@@ -101,7 +108,7 @@ impl Capture {
             .logs(logs.with_sink(Level::Trace, Arc::new(memory.clone())))
             .levels(Levels::new(LevelRules::at(Level::Trace)))
             .span_level(tracing::Level::TRACE);
-        Self { memory, dispatch: Dispatch::new(Registry::default().with(change(layer).build())) }
+        Self { memory, dispatch: dispatch(layer) }
     }
 
     /// Runs a closure whose telemetry is captured.

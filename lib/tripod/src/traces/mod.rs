@@ -2,6 +2,7 @@
 
 mod limits;
 mod pipeline;
+pub(crate) mod pool;
 pub mod sampler;
 mod tail;
 

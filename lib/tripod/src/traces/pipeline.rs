@@ -5,15 +5,15 @@ use std::time::Instant;
 
 use super::sampler::{ParentBased, Rules, Sampler};
 use super::tail::Ended;
-use super::{Keep, SpanData, SpanLimits, Status, Tail};
+use super::{Keep, SpanData, SpanLimits, Status, Tail, pool};
 use crate::accounts::{Account, Accounts, Reason};
 use crate::redaction::Redactor;
 
 /// Takes finished spans. Spans come redacted.
 pub trait SpanSink: Send + Sync + 'static {
-    /// Takes one span. Never blocks and never fails: what cannot be kept is counted in the sink's
-    /// [`Account`](crate::accounts::Account).
-    fn emit(&self, span: &Arc<SpanData>);
+    /// Takes one span, of which it copies or encodes what it needs. Never blocks and never fails: what cannot be kept is
+    /// counted in the sink's [`Account`](crate::accounts::Account).
+    fn emit(&self, span: &SpanData);
 
     /// Waits until everything that was emitted before is delivered, or until the deadline. True when all was.
     fn flush(&self, deadline: Instant) -> bool;
@@ -96,25 +96,33 @@ impl SpanPipeline {
     }
 
     /// Takes a span that ended; `tail` when the sampler did not choose its trace.
-    pub(crate) fn end(&self, mut span: Arc<SpanData>, tail: Option<&Tail>, is_local_root: bool) {
-        // Nobody else has seen it yet.
-        if let Some(span) = Arc::get_mut(&mut span) {
-            self.redact(span);
-        }
+    pub(crate) fn end(&self, span: Box<SpanData>, tail: Option<&Tail>, is_local_root: bool) {
         match tail {
-            None => self.emit(&span),
-            Some(tail) if is_local_root => {
-                tail.root_ended(&self.keep, &span).iter().for_each(|span| self.emit(span));
-            }
-            Some(tail) => match tail.span_ended(&span) {
-                Ended::Goes => self.emit(&span),
-                Ended::Waits | Ended::Discarded => {}
-                Ended::NoRoom => {
+            None => self.emit(span),
+            Some(tail) if is_local_root => match tail.root_ended(&self.keep, &span) {
+                Some(waited) => waited.into_iter().chain([span]).for_each(|span| self.emit(span)),
+                None => pool::give(span),
+            },
+            Some(tail) => match tail.span_ended(span) {
+                Ended::Goes(span) => self.emit(span),
+                Ended::Waits => {}
+                Ended::Discarded(span) => pool::give(span),
+                Ended::NoRoom(span) => {
                     self.account.emit(1);
                     self.account.drop(Reason::QueueFull, 1);
+                    pool::give(span);
                 }
             },
         }
+    }
+
+    /// Redacts, hands over, and lets the memory be used again.
+    fn emit(&self, mut span: Box<SpanData>) {
+        if !self.sinks.is_empty() {
+            self.redact(&mut span);
+            self.sinks.iter().for_each(|sink| sink.emit(&span));
+        }
+        pool::give(span);
     }
 
     fn redact(&self, span: &mut SpanData) {
@@ -129,10 +137,6 @@ impl SpanPipeline {
         if let std::borrow::Cow::Owned(name) = &mut span.name {
             self.redactor.string(name);
         }
-    }
-
-    fn emit(&self, span: &Arc<SpanData>) {
-        self.sinks.iter().for_each(|sink| sink.emit(span));
     }
 
     /// Waits until every sink has delivered what it was given, or until the deadline. True when all was.

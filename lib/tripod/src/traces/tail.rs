@@ -1,12 +1,13 @@
 //! Keeping failed and slow requests that the sampler did not choose, by deciding at the end of the local root.
 
-use std::sync::Arc;
+#![expect(clippy::vec_box, reason = "spans are moved from hand to hand as pointers")]
+
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::Relaxed};
 use std::time::Duration;
 
 use parking_lot::Mutex;
 
-use super::SpanData;
+use super::{SpanData, pool};
 
 /// Spans that one local root holds back at most.
 const MAX_SPANS: usize = 512;
@@ -40,7 +41,7 @@ pub(crate) struct Tail {
 
 #[derive(Debug)]
 enum State {
-    Open { spans: Vec<Arc<SpanData>>, bytes: usize },
+    Open { spans: Vec<Box<SpanData>>, bytes: usize },
     Kept,
     Discarded,
 }
@@ -52,61 +53,55 @@ impl Default for State {
 }
 
 /// What is to be done with a span that ended.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Debug)]
 pub(crate) enum Ended {
     /// It waits for its local root.
     Waits,
     /// It goes out.
-    Goes,
+    Goes(Box<SpanData>),
     /// Nobody wants it.
-    Discarded,
+    Discarded(Box<SpanData>),
     /// It is wanted but there is no room to wait.
-    NoRoom,
+    NoRoom(Box<SpanData>),
 }
 
 impl Tail {
     /// Takes a span that ended before its local root, or after.
-    pub(crate) fn span_ended(&self, span: &Arc<SpanData>) -> Ended {
+    pub(crate) fn span_ended(&self, span: Box<SpanData>) -> Ended {
         if span.is_error() {
             self.failed.store(true, Relaxed);
         }
         match &mut *self.state.lock() {
-            State::Kept => Ended::Goes,
-            State::Discarded => Ended::Discarded,
+            State::Kept => Ended::Goes(span),
+            State::Discarded => Ended::Discarded(span),
             State::Open { spans, bytes } => {
                 let size = span.size();
                 let held = HELD_BYTES.fetch_add(size, Relaxed);
                 if spans.len() >= MAX_SPANS || held + size > MAX_BYTES {
                     HELD_BYTES.fetch_sub(size, Relaxed);
-                    return Ended::NoRoom;
+                    return Ended::NoRoom(span);
                 }
-                spans.push(span.clone());
+                spans.push(span);
                 *bytes += size;
                 Ended::Waits
             }
         }
     }
 
-    /// Decides. Gives what waited if it is kept, in the order in which it ended, the local root last.
-    pub(crate) fn root_ended(&self, keep: &Keep, root: &Arc<SpanData>) -> Vec<Arc<SpanData>> {
+    /// Decides. Gives what waited, in the order in which it ended, if the request is kept.
+    pub(crate) fn root_ended(&self, keep: &Keep, root: &SpanData) -> Option<Vec<Box<SpanData>>> {
         let failed = root.is_error() || self.failed.load(Relaxed);
         let slow = keep.slower_than.is_some_and(|least| root.duration() >= least);
         let kept = (keep.errors && failed) || slow;
-        let mut state = self.state.lock();
-        let before = std::mem::replace(&mut *state, if kept { State::Kept } else { State::Discarded });
-        let mut waited = match before {
-            State::Open { spans, bytes } => {
-                HELD_BYTES.fetch_sub(bytes, Relaxed);
-                spans
-            }
-            _ => Vec::new(),
-        };
+        let next = if kept { State::Kept } else { State::Discarded };
+        let before = std::mem::replace(&mut *self.state.lock(), next);
+        let State::Open { spans, bytes } = before else { return kept.then(Vec::new) };
+        HELD_BYTES.fetch_sub(bytes, Relaxed);
         if kept {
-            waited.push(root.clone());
-            waited
-        } else {
-            Vec::new()
+            return Some(spans);
         }
+        spans.into_iter().for_each(pool::give);
+        None
     }
 }
 

@@ -9,6 +9,7 @@ use crate::engine::evaluator::Evaluator;
 use crate::engine::grid::Grid;
 use crate::engine::notes::Notes;
 use crate::engine::plan::AggregatePlan;
+use crate::literal::{format_float, quote};
 
 /// `count_values("label", vector)`: how often each value occurs.
 pub(super) fn evaluate(
@@ -19,7 +20,7 @@ pub(super) fn evaluate(
 ) -> Result<Vec<Column>, QueryError> {
     let label = plan.param.as_ref().map_or("", |param| param.text());
     if label.is_empty() {
-        return Err(QueryError::execution(format!("invalid label name {label:?}")));
+        return Err(QueryError::execution(format!("invalid label name {}", quote(label))));
     }
     let mut listed = plan.labels.clone();
     if !plan.without && !listed.iter().any(|each| each == label) {
@@ -38,7 +39,7 @@ pub(super) fn evaluate(
                 (Cell::Float(value), Some((bits, place))) if value.to_bits() == bits => place,
                 _ => {
                     let text = match cell {
-                        Cell::Float(value) => number_text(value),
+                        Cell::Float(value) => format_float(value),
                         Cell::Histogram(histogram) => crate::functions::histogram::text(histogram),
                     };
                     let mut builder = column.labels.to_builder();
@@ -61,14 +62,4 @@ pub(super) fn evaluate(
         }
     }
     Ok(results)
-}
-
-/// A number in decimal notation, in as many digits as it needs and never with an exponent.
-fn number_text(value: f64) -> String {
-    match value {
-        value if value.is_nan() => "NaN".to_owned(),
-        f64::INFINITY => "+Inf".to_owned(),
-        f64::NEG_INFINITY => "-Inf".to_owned(),
-        value => value.to_string(),
-    }
 }

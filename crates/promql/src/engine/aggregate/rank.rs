@@ -1,4 +1,4 @@
-use tripod_model::series::Labels;
+use tripod_model::series::{Labels, ShortFloat};
 use twox_hash::XxHash64;
 
 use super::groups::Groups;
@@ -117,12 +117,11 @@ fn check(op: AggregateOp, param: &Param, notes: &mut Notes) -> Result<bool, Quer
     if param.any_nan {
         return Err(QueryError::execution("Parameter value is NaN"));
     }
-    let text = |value| crate::engine::notes::general(value, None);
     if param.min <= INTEGERS.0 {
-        return Err(QueryError::execution(format!("Scalar value {} underflows int64", text(param.min))));
+        return Err(QueryError::execution(format!("Scalar value {} underflows int64", ShortFloat(param.min))));
     }
     if param.max >= INTEGERS.1 {
-        return Err(QueryError::execution(format!("Scalar value {} overflows int64", text(param.max))));
+        return Err(QueryError::execution(format!("Scalar value {} overflows int64", ShortFloat(param.max))));
     }
     Ok(true)
 }

@@ -66,8 +66,12 @@ impl FloatHistogram {
     }
 
     fn scale(&mut self, scaled: impl Fn(f64) -> f64) {
-        for value in [&mut self.count, &mut self.sum, &mut self.zero_count] {
+        for value in [&mut self.count, &mut self.sum] {
             *value = scaled(*value);
+        }
+        // With custom bounds there is no bucket around zero, and dividing by zero does not make one.
+        if !self.uses_custom_buckets() {
+            self.zero_count = scaled(self.zero_count);
         }
         for value in self.positive_buckets.iter_mut().chain(&mut self.negative_buckets) {
             *value = scaled(*value);

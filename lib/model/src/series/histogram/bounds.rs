@@ -9,9 +9,22 @@ pub(super) const COARSEST_SCHEMA: i32 = -4;
 
 /// Bounds of the finest standard schema between 1 (included) and 2; every coarser schema takes each 2nd, 4th, ... .
 ///
-/// Prometheus has them in a table that was computed with less care: its bounds are up to 4e-16 of their value off.
-static FRACTIONS: LazyLock<[f64; 1 << FINEST_SCHEMA]> =
-    LazyLock::new(|| std::array::from_fn(|index| (index as f64 / f64::from(1 << FINEST_SCHEMA)).exp2()));
+/// Computed schema by schema, each new bound from the one below it, with a square root of two that is a bit too small: so
+/// Prometheus' table came about, and its bounds are part of its answers. They are up to 4e-16 of their value off.
+static FRACTIONS: LazyLock<[f64; 1 << FINEST_SCHEMA]> = LazyLock::new(|| {
+    let mut fractions = [1.0; 1 << FINEST_SCHEMA];
+    for schema in 1..=FINEST_SCHEMA {
+        let factor = match schema {
+            1 => f64::from_bits(std::f64::consts::SQRT_2.to_bits() - 1),
+            _ => 0.5f64.powi(schema).exp2(),
+        };
+        let step = 1 << (FINEST_SCHEMA - schema);
+        for index in (0..fractions.len()).step_by(2 * step) {
+            fractions[index + step] = fractions[index] * factor;
+        }
+    }
+    fractions
+});
 
 /// The upper bound of bucket `index` of a histogram's positive side; its lower bound is that of the index before.
 ///
@@ -31,15 +44,15 @@ pub(super) fn bound(index: i32, schema: i32, custom_values: &[f64]) -> f64 {
 pub(super) fn exponential_bound(index: i32, schema: i32) -> f64 {
     let index = i64::from(index);
     let bound = if schema < 0 {
-        power_of_two(index << (-schema).min(31))
+        power_of_two(index << schema.unsigned_abs().min(31))
     } else if schema <= FINEST_SCHEMA {
         let fraction = FRACTIONS[((index & ((1 << schema) - 1)) << (FINEST_SCHEMA - schema)) as usize];
         // The fraction is in [1, 2), so that the product rounds once at most.
         fraction * power_of_two(index >> schema)
     } else {
-        (index as f64 * f64::from(-schema).exp2()).exp2()
+        (index as f64 * (-f64::from(schema)).exp2()).exp2()
     };
-    let last_regular = if schema < 0 { 1024 >> (-schema).min(31) } else { 1024i64 << schema.min(32) };
+    let last_regular = if schema < 0 { 1024 >> schema.unsigned_abs().min(31) } else { 1024i64 << schema.min(32) };
     if index == last_regular { f64::MAX } else { bound }
 }
 
@@ -74,7 +87,10 @@ mod tests {
         }
         assert_eq!(exponential_bound(1, -4), 65536.0);
         assert_eq!(exponential_bound(-1, -4), 1.0 / 65536.0);
-        assert_eq!(exponential_bound(1, 1), std::f64::consts::SQRT_2);
+        assert_eq!(exponential_bound(1, 1).to_string(), "1.414213562373095");
+        assert_eq!(exponential_bound(-1, 1).to_string(), "0.7071067811865475");
+        assert_eq!(exponential_bound(1, 8).to_string(), "1.0027112750502025");
+        assert_eq!(exponential_bound(-1, 8).to_string(), "0.9972960560854698");
         assert_eq!(exponential_bound(-1074, 0), 5e-324);
         assert_eq!(exponential_bound(i32::MIN, 8), 0.0);
     }

@@ -57,6 +57,32 @@ prop_compose! {
     }
 }
 
+prop_compose! {
+    /// Whatever could come from outside.
+    fn invalid()(
+        schema in prop_oneof![any::<i32>(), -10i32..10, Just(FloatHistogram::CUSTOM_BUCKETS)],
+        spans in vec((prop_oneof![any::<i32>(), -5i32..5], prop_oneof![any::<u32>(), 0u32..5]), 0..5),
+        numbers in vec(prop_oneof![any::<f64>(), -5.0f64..5.0], 12), cuts in (0usize..6, 6usize..12),
+        zero in (any::<f64>(), any::<f64>()), totals in (any::<f64>(), any::<f64>()),
+    ) -> FloatHistogram {
+        let spans: Vec<_> = spans.into_iter().map(|(offset, length)| NativeSpan { offset, length }).collect();
+        let (positive, negative) = spans.split_at(spans.len() / 2);
+        FloatHistogram {
+            schema,
+            zero_threshold: zero.0,
+            zero_count: zero.1,
+            count: totals.0,
+            sum: totals.1,
+            positive_spans: positive.to_vec(),
+            negative_spans: negative.to_vec(),
+            positive_buckets: numbers[..cuts.0].to_vec(),
+            negative_buckets: numbers[cuts.0..cuts.1].to_vec(),
+            custom_values: numbers[cuts.1..].to_vec(),
+            ..FloatHistogram::default()
+        }
+    }
+}
+
 /// Two histograms that can be added.
 fn pair() -> impl Strategy<Value = (FloatHistogram, FloatHistogram)> {
     prop_oneof![(exponential(), exponential()), (custom(), custom())]
@@ -74,6 +100,20 @@ fn compacted(histogram: &FloatHistogram) -> FloatHistogram {
 }
 
 proptest! {
+    #[test]
+    fn no_histogram_is_too_odd(left in invalid(), right in invalid(), value in any::<f64>(), schema in any::<i32>()) {
+        let _ = (left.validate(), left.detect_reset(&right), left.same_data(&right), left.hint_after(&right));
+        let _ = (left.quantile(value), left.quantile(0.3), left.fraction(value, 1.0), left.variance());
+        let _ = (left.to_string(), left.to_notation(), left.to_schema(schema), left.bucket_iter().rev().count());
+        for trim in [Trim::KeepBelow, Trim::KeepAbove] {
+            left.clone().trim(value, trim);
+        }
+        let _ = (left.clone().add(&right), left.clone().sub(&right), left.clone().compact(3).has_overflow());
+        let mut mean = HistogramMean::new(&left);
+        let _ = (mean.add(&right), mean.add(&left));
+        mean.finish();
+    }
+
     #[test]
     fn what_was_added_can_be_subtracted((left, right) in pair()) {
         let mut sum = left.clone();

@@ -64,7 +64,8 @@ impl FloatHistogram {
             && !is_stale(previous.sum)
             && !is_stale(self.sum)
             && self.schema == previous.schema
-            && self.zero_threshold == previous.zero_threshold;
+            && self.zero_threshold == previous.zero_threshold
+            && self.custom_values == previous.custom_values;
         match self.counter_reset_hint {
             CounterResetHint::Unknown if comparable && !self.detect_reset(previous) => {
                 CounterResetHint::NotCounterReset

@@ -123,19 +123,16 @@ fn trim_endless(bucket: &Bucket, trim: Trim, value: f64) -> (f64, f64) {
 }
 
 fn trim_zero(zero: &Bucket, trim: Trim, value: f64) -> (f64, f64) {
-    let (lower, upper) = match trim {
-        Trim::KeepBelow => (zero.lower, zero.upper.min(value)),
-        Trim::KeepAbove => (zero.lower.max(value), zero.upper),
-    };
-    // Also when the value is NaN: nothing is below or above it.
-    let kept = upper > lower && !value.is_nan();
-    let all = match trim {
-        Trim::KeepBelow => value >= zero.upper && value > zero.lower,
-        Trim::KeepAbove => value <= zero.lower,
+    if value.is_nan() {
+        return (f64::NAN, f64::NAN);
+    }
+    let (all, lower, upper) = match trim {
+        Trim::KeepBelow => (value >= zero.upper && value > zero.lower, zero.lower, value),
+        Trim::KeepAbove => (value <= zero.lower, value, zero.upper),
     };
     if all {
         (zero.count, (zero.lower + zero.upper) / 2.0)
-    } else if kept {
+    } else if upper > lower {
         (zero.count * (upper - lower) / (zero.upper - zero.lower), (lower + upper) / 2.0)
     } else {
         (0.0, 0.0)

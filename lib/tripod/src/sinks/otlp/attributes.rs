@@ -48,20 +48,6 @@ pub(super) fn scope(out: &mut Message, name: &str) {
     out.message(1, |out| out.text(1, name));
 }
 
-/// Groups items by their scope, in the order in which the scopes come first.
-pub(super) fn by_scope<T>(items: &[T], scope: impl Fn(&T) -> &str) -> Vec<(&str, Vec<&T>)> {
-    let mut groups: Vec<(&str, Vec<&T>)> = Vec::new();
-    for item in items {
-        let name = scope(item);
-        // Few modules make spans: a list is searched faster than a map.
-        match groups.iter_mut().find(|(group, _)| *group == name) {
-            Some((_, group)) => group.push(item),
-            None => groups.push((name, vec![item])),
-        }
-    }
-    groups
-}
-
 #[cfg(test)]
 mod tests {
     use opentelemetry_proto::tonic::common::v1::any_value::Value as Any;

@@ -1,6 +1,7 @@
-//! Log events as an `ExportLogsServiceRequest`.
+//! Log events as OTLP has them.
 
-use super::attributes::{attribute, attributes, by_scope, scope, text_attribute};
+use super::attributes::{attribute, attributes, text_attribute};
+use super::packed::{self, Packed};
 use super::protobuf::Message;
 use super::transport::Encode;
 use crate::field::Value;
@@ -10,23 +11,16 @@ use crate::logs::{Level, LogEvent};
 pub(super) struct Logs;
 
 impl Encode for Logs {
-    type Item = LogEvent;
+    type Item = Packed;
     const SERVICE: &'static str = "opentelemetry.proto.collector.logs.v1.LogsService";
 
-    fn encode(&mut self, resource: &[u8], batch: Vec<LogEvent>, out: &mut Message) {
-        out.message(1, |out| {
-            out.bytes(1, resource);
-            for (name, events) in by_scope(&batch, |event| &event.logger) {
-                out.message(2, |out| {
-                    scope(out, name);
-                    events.into_iter().for_each(|event| out.message(2, |out| write(out, event)));
-                });
-            }
-        });
+    fn encode(&mut self, resource: &[u8], batch: Vec<Packed>, out: &mut Message) {
+        packed::request(resource, &batch, out);
     }
 }
 
-fn write(out: &mut Message, event: &LogEvent) {
+/// The content of a `LogRecord`.
+pub(super) fn write(out: &mut Message, event: &LogEvent) {
     out.fixed64(1, event.time);
     // OpenTelemetry logs data model, SeverityNumber.
     let (number, text) = match event.level {

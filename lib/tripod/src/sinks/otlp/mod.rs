@@ -1,10 +1,9 @@
 //! Exporters for OTLP, over gRPC and HTTP, for spans, log events and metrics.
 //!
-//! Encoding happens on the network thread, straight from our own types: neither `opentelemetry-proto` nor `tonic` is a
-//! dependency, both are what the tests decode with.
+//! Spans and log events are encoded where they end, straight from our own types: neither `opentelemetry-proto` nor `tonic`
+//! is a dependency, both are what the tests decode with.
 
 use std::io;
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use crate::accounts::Accounts;
@@ -18,11 +17,13 @@ use crate::traces::{SpanData, SpanSink};
 mod attributes;
 mod logs;
 mod metrics;
+mod packed;
 mod protobuf;
 mod settings;
 mod spans;
 mod transport;
 
+use packed::Packed;
 pub use settings::{OtlpSettings, Protocol};
 use transport::{Encode, OtlpTransport};
 
@@ -51,7 +52,7 @@ fn open<E: Encode>(
 
 /// Exports spans.
 #[derive(Clone, Debug)]
-pub struct OtlpSpans(Queue<Arc<SpanData>>);
+pub struct OtlpSpans(Queue<Packed>);
 
 impl OtlpSpans {
     /// Opens a queue to a collector, which is not contacted yet.
@@ -70,9 +71,9 @@ impl OtlpSpans {
 }
 
 impl SpanSink for OtlpSpans {
-    fn emit(&self, span: &Arc<SpanData>) {
+    fn emit(&self, span: &SpanData) {
         // What is refused is in the books.
-        let _ = self.0.try_send(span.clone(), span.size());
+        let _ = packed::send(&self.0, &span.scope, |out| spans::write(out, span));
     }
 
     fn flush(&self, deadline: Instant) -> bool {
@@ -82,7 +83,7 @@ impl SpanSink for OtlpSpans {
 
 /// Exports log events.
 #[derive(Clone, Debug)]
-pub struct OtlpLogs(Queue<LogEvent>);
+pub struct OtlpLogs(Queue<Packed>);
 
 impl OtlpLogs {
     /// Opens a queue to a collector, which is not contacted yet.
@@ -102,7 +103,7 @@ impl OtlpLogs {
 
 impl Sink for OtlpLogs {
     fn emit(&self, event: &LogEvent) {
-        let _ = self.0.try_send(event.clone(), event.size());
+        let _ = packed::send(&self.0, &event.logger, |out| logs::write(out, event));
     }
 
     fn flush(&self, deadline: Instant) -> bool {

@@ -15,12 +15,15 @@ impl Message {
         self.raw_varint(u64::from(field << 3 | wire_type));
     }
 
-    fn raw_varint(&mut self, mut value: u64) {
-        while value >= 0x80 {
-            self.0.push(value as u8 | 0x80);
-            value >>= 7;
-        }
-        self.0.push(value as u8);
+    #[inline]
+    pub(super) fn raw_varint(&mut self, value: u64) {
+        // Nearly all are keys and lengths of less than 128.
+        if value < 0x80 { self.0.push(value as u8) } else { self.long_varint(value) }
+    }
+
+    fn long_varint(&mut self, value: u64) {
+        let (bytes, length) = varint(value);
+        self.0.extend_from_slice(&bytes[..length]);
     }
 
     /// An integer, also zero: within a `oneof` zero is a value.
@@ -75,10 +78,31 @@ impl Message {
             self.0[at] = length as u8;
             return;
         }
-        let mut prefix = Self::default();
-        prefix.raw_varint(length as u64);
-        self.0.splice(at..=at, prefix.0);
+        let (bytes, size) = varint(length as u64);
+        self.0[at] = bytes[0];
+        let end = self.0.len();
+        self.0.extend_from_slice(&bytes[1..size]);
+        self.0.copy_within(at + 1..end, at + size);
+        self.0[at + 1..at + size].copy_from_slice(&bytes[1..size]);
     }
+
+    /// The beginning of a message within the message, of which the caller writes exactly so many bytes.
+    pub(super) fn announce(&mut self, field: u32, length: usize) {
+        self.key(field, BYTES);
+        self.raw_varint(length as u64);
+    }
+}
+
+/// The bytes of a varint, and how many they are.
+fn varint(mut value: u64) -> ([u8; 10], usize) {
+    let (mut bytes, mut length) = ([0; 10], 0);
+    while value >= 0x80 {
+        bytes[length] = value as u8 | 0x80;
+        value >>= 7;
+        length += 1;
+    }
+    bytes[length] = value as u8;
+    (bytes, length + 1)
 }
 
 /// Reads the fields of a message; for the short answers of collectors.

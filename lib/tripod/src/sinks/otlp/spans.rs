@@ -1,8 +1,7 @@
-//! Spans as an `ExportTraceServiceRequest`.
+//! Spans as OTLP has them.
 
-use std::sync::Arc;
-
-use super::attributes::{attributes, by_scope, scope};
+use super::attributes::attributes;
+use super::packed::{self, Packed};
 use super::protobuf::Message;
 use super::transport::Encode;
 use crate::traces::{Link, SpanData, SpanEvent, SpanKind, Status};
@@ -15,23 +14,16 @@ const HAS_IS_REMOTE: u32 = 0x100;
 const IS_REMOTE: u32 = 0x200;
 
 impl Encode for Spans {
-    type Item = Arc<SpanData>;
+    type Item = Packed;
     const SERVICE: &'static str = "opentelemetry.proto.collector.trace.v1.TraceService";
 
-    fn encode(&mut self, resource: &[u8], batch: Vec<Arc<SpanData>>, out: &mut Message) {
-        out.message(1, |out| {
-            out.bytes(1, resource);
-            for (name, spans) in by_scope(&batch, |span| &span.scope) {
-                out.message(2, |out| {
-                    scope(out, name);
-                    spans.into_iter().for_each(|span| out.message(2, |out| write(out, span)));
-                });
-            }
-        });
+    fn encode(&mut self, resource: &[u8], batch: Vec<Packed>, out: &mut Message) {
+        packed::request(resource, &batch, out);
     }
 }
 
-fn write(out: &mut Message, span: &SpanData) {
+/// The content of a `Span`.
+pub(super) fn write(out: &mut Message, span: &SpanData) {
     out.bytes(1, &span.context.trace_id.0);
     out.bytes(2, &span.context.span_id.0);
     out.text(3, span.context.state.as_str());

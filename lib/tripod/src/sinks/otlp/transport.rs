@@ -80,27 +80,29 @@ impl<E: Encode> Transport<E::Item> for OtlpTransport<E> {
     type Request = Bytes;
 
     fn encode(&mut self, batch: Vec<E::Item>) -> Option<Bytes> {
-        let mut message = Message(Vec::with_capacity(self.capacity));
-        self.encode.encode(&self.resource, batch, &mut message);
-        self.capacity = message.0.len();
-        let body = if self.settings.gzip {
-            let mut encoder = GzEncoder::new(Vec::with_capacity(message.0.len() / 4), Compression::fast());
-            encoder.write_all(&message.0).ok()?;
-            encoder.finish().ok()?
-        } else {
-            message.0
+        // gRPC has five bytes before each message: whether it is compressed, and its length.
+        let prefix = match self.settings.protocol {
+            Protocol::HttpProtobuf => 0,
+            Protocol::Grpc => 5,
         };
-        Some(match self.settings.protocol {
-            Protocol::HttpProtobuf => body.into(),
-            Protocol::Grpc => {
-                let length = u32::try_from(body.len()).ok()?;
-                let mut frame = Vec::with_capacity(5 + body.len());
-                frame.push(u8::from(self.settings.gzip));
-                frame.extend_from_slice(&length.to_be_bytes());
-                frame.extend_from_slice(&body);
-                frame.into()
-            }
-        })
+        let mut message = Message(Vec::with_capacity(self.capacity));
+        message.0.resize(prefix, 0);
+        self.encode.encode(&self.resource, batch, &mut message);
+        self.capacity = message.0.len() + message.0.len() / 8;
+        let mut body = message.0;
+        if self.settings.gzip {
+            let mut out = Vec::with_capacity(body.len() / 4);
+            out.resize(prefix, 0);
+            let mut encoder = GzEncoder::new(out, Compression::fast());
+            encoder.write_all(body.get(prefix..)?).ok()?;
+            body = encoder.finish().ok()?;
+        }
+        let length = u32::try_from(body.len() - prefix).ok()?;
+        if let Some((flag, size)) = body.get_mut(..prefix).and_then(<[u8]>::split_first_mut) {
+            *flag = u8::from(self.settings.gzip);
+            size.copy_from_slice(&length.to_be_bytes());
+        }
+        Some(body.into())
     }
 
     async fn send(&mut self, body: &Bytes) -> Delivery {

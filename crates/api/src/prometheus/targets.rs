@@ -1,0 +1,177 @@
+use std::collections::BTreeMap;
+use std::fmt::{Debug, Write};
+use std::time::Duration;
+
+use tripod_model::series::{Labels, SeriesMetadata};
+use tripod_promql::literal::format_millis;
+
+use super::answer::Answer;
+use super::error::ApiError;
+use super::parameters::Parameters;
+use super::{Shared, json};
+
+/// What is scraped, for those who ask.
+pub trait Targets: Debug + Send + Sync {
+    /// The names of the jobs.
+    fn pools(&self) -> Vec<String>;
+
+    /// The targets that are scraped.
+    fn active(&self) -> Vec<ActiveTarget>;
+
+    /// The targets that relabelling dropped.
+    fn dropped(&self) -> Vec<DroppedTarget>;
+}
+
+/// A target that is scraped.
+#[derive(Clone, Debug)]
+pub struct ActiveTarget {
+    /// The job.
+    pub pool: String,
+    /// Labels before relabelling.
+    pub discovered_labels: Labels,
+    /// Labels of its series.
+    pub labels: Labels,
+    /// What is asked.
+    pub url: String,
+    /// How the last scrape went.
+    pub health: TargetHealth,
+    /// Why the last scrape failed; empty when it did not.
+    pub last_error: String,
+    /// When the last scrape began, milliseconds since the Unix epoch; `None` before the first.
+    pub last_scrape: Option<i64>,
+    /// How long it took.
+    pub last_duration: Duration,
+    /// Time between scrapes.
+    pub interval: Duration,
+    /// How long a scrape may take.
+    pub timeout: Duration,
+    /// What the target says of its metric families, by name.
+    pub metadata: BTreeMap<String, SeriesMetadata>,
+}
+
+/// A target that relabelling dropped.
+#[derive(Clone, Debug)]
+pub struct DroppedTarget {
+    /// The job.
+    pub pool: String,
+    /// Labels before relabelling.
+    pub discovered_labels: Labels,
+}
+
+/// How a scrape went.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TargetHealth {
+    /// There was none yet.
+    Unknown,
+    /// Well.
+    Up,
+    /// Not at all.
+    Down,
+}
+
+impl TargetHealth {
+    fn name(self) -> &'static str {
+        match self {
+            Self::Unknown => "unknown",
+            Self::Up => "up",
+            Self::Down => "down",
+        }
+    }
+}
+
+/// `scrape_pools`
+pub(super) async fn pools(prometheus: Shared, _: Parameters) -> Result<Answer, ApiError> {
+    let mut pools = prometheus.targets.as_ref().map(|targets| targets.pools()).unwrap_or_default();
+    pools.sort_unstable();
+    Ok(Answer::json(|out| {
+        out.extend_from_slice(b"{\"scrapePools\":");
+        json::texts(out, &pools);
+        out.push(b'}');
+    }))
+}
+
+/// `targets`
+pub(super) async fn targets(prometheus: Shared, parameters: Parameters) -> Result<Answer, ApiError> {
+    let pool = parameters.first_of_url("scrapePool");
+    let state = parameters.first_of_url("state").to_ascii_lowercase();
+    let shown = |kind: &str| state.is_empty() || state == "any" || state == kind;
+    let targets = prometheus.targets.as_deref();
+    let of_pool = |each: &str| pool.is_empty() || each == pool;
+    let mut active = targets.filter(|_| shown("active")).map(|targets| targets.active()).unwrap_or_default();
+    active.retain(|target| of_pool(&target.pool));
+    active.sort_by(|one, other| one.pool.cmp(&other.pool));
+    let mut dropped = targets.filter(|_| shown("dropped")).map(|targets| targets.dropped()).unwrap_or_default();
+    let mut counts: BTreeMap<String, u64> = BTreeMap::new();
+    for target in &dropped {
+        *counts.entry(target.pool.clone()).or_default() += 1;
+    }
+    dropped.retain(|target| of_pool(&target.pool));
+    dropped.sort_by(|one, other| one.pool.cmp(&other.pool));
+    Ok(Answer::json(|out| {
+        out.extend_from_slice(b"{\"activeTargets\":");
+        json::list(out, &active, write_active);
+        out.extend_from_slice(b",\"droppedTargets\":");
+        json::list(out, &dropped, |out, target| {
+            out.extend_from_slice(b"{\"discoveredLabels\":");
+            json::labels(out, &target.discovered_labels);
+            write_text(out, "scrapePool", &target.pool);
+            out.push(b'}');
+        });
+        out.extend_from_slice(b",\"droppedTargetCounts\":");
+        if shown("dropped") {
+            out.push(b'{');
+            for (index, (pool, count)) in counts.iter().enumerate() {
+                if index > 0 {
+                    out.push(b',');
+                }
+                json::text(out, pool);
+                out.push(b':');
+                json::integer(out, *count);
+            }
+            out.push(b'}');
+        } else {
+            out.extend_from_slice(b"null");
+        }
+        out.push(b'}');
+    }))
+}
+
+fn write_active(out: &mut Vec<u8>, target: &ActiveTarget) {
+    out.extend_from_slice(b"{\"discoveredLabels\":");
+    json::labels(out, &target.discovered_labels);
+    out.extend_from_slice(b",\"labels\":");
+    json::labels(out, &target.labels);
+    write_text(out, "scrapePool", &target.pool);
+    write_text(out, "scrapeUrl", &target.url);
+    write_text(out, "globalUrl", &target.url);
+    write_text(out, "lastError", &target.last_error);
+    write_text(out, "lastScrape", &date(target.last_scrape));
+    let mut seconds = String::new();
+    // Writing into a string cannot fail.
+    let _ = write!(seconds, ",\"lastScrapeDuration\":{}", target.last_duration.as_secs_f64());
+    out.extend_from_slice(seconds.as_bytes());
+    write_text(out, "health", target.health.name());
+    write_text(out, "scrapeInterval", &duration(target.interval));
+    write_text(out, "scrapeTimeout", &duration(target.timeout));
+    out.push(b'}');
+}
+
+fn write_text(out: &mut Vec<u8>, name: &str, value: &str) {
+    out.push(b',');
+    json::text(out, name);
+    out.push(b':');
+    json::text(out, value);
+}
+
+fn duration(duration: Duration) -> String {
+    format_millis(i64::try_from(duration.as_millis()).unwrap_or(i64::MAX))
+}
+
+/// A date as in RFC 3339; Go's zero time when there is none.
+pub(super) fn date(millis: Option<i64>) -> String {
+    let time = millis.and_then(chrono::DateTime::from_timestamp_millis);
+    time.map_or_else(
+        || "0001-01-01T00:00:00Z".to_owned(),
+        |time| time.to_rfc3339_opts(chrono::SecondsFormat::Millis, true),
+    )
+}

@@ -67,6 +67,13 @@ Examples:
         #[command(subcommand)]
         what: Check,
     },
+    /// Send dumps of metrics to a running server.
+    #[command(after_help = "What was kept and what was refused is said at the end; a dump can be sent twice.
+
+Examples:
+  tripod import dump.om
+  promtool tsdb dump-openmetrics data > dump.om && tripod import dump.om --server http://tripod:6767")]
+    Import(ImportArgs),
     /// Print the configuration in effect, or all settings with their defaults.
     #[command(after_help = "Examples:
   tripod config --defaults > tripod.yaml      begin a configuration file
@@ -102,6 +109,49 @@ pub(crate) enum Check {
         #[arg(long, value_enum, default_value_t)]
         format: ReportFormat,
     },
+    /// Check what a program exposes as metrics, as promtool check metrics does; exits with 1 when it cannot be read and
+    /// with 3 when something should be better.
+    Metrics {
+        /// Files; without any, standard input.
+        files: Vec<PathBuf>,
+        /// The form; auto takes what ends with "# EOF" for OpenMetrics, which is checked against its specification.
+        #[arg(long, value_enum, default_value_t)]
+        form: ExpositionForm,
+        /// How to print what was found.
+        #[arg(long, value_enum, default_value_t)]
+        format: ReportFormat,
+    },
+}
+
+/// Arguments of `tripod import`.
+#[derive(Debug, Args)]
+pub(crate) struct ImportArgs {
+    /// Files of Prometheus text or OpenMetrics; samples without a time get that of the import.
+    #[arg(required = true, value_name = "FILE")]
+    pub(crate) files: Vec<PathBuf>,
+    /// The form of the files; auto takes what ends with "# EOF" for OpenMetrics.
+    #[arg(long, value_enum, default_value_t)]
+    pub(crate) form: ExpositionForm,
+    /// Which server.
+    #[command(flatten)]
+    pub(crate) server: ServerArgs,
+    /// Bearer token for sending, when the server asks for one (ingest.bearer_token) [default: that of --token].
+    #[arg(long, env = "TRIPOD_INGEST_TOKEN", hide_env_values = true)]
+    pub(crate) ingest_token: Option<String>,
+}
+
+/// A form of metrics.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub(crate) enum ExpositionForm {
+    /// Told by the end of the text.
+    #[default]
+    Auto,
+    /// Prometheus text.
+    Text,
+    /// OpenMetrics text.
+    Openmetrics,
+    /// Delimited protobuf.
+    Protobuf,
 }
 
 /// Where settings come from besides the environment.

@@ -1,10 +1,13 @@
 //! What the command line can do, a file for each command.
 
 mod check;
+mod check_metrics;
 mod completions;
 mod config;
 mod doctor;
+mod import;
 mod query;
+mod series;
 mod serve;
 
 use std::collections::BTreeMap;
@@ -21,6 +24,8 @@ pub(crate) fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Serve(args) => serve::run(&args),
         Command::Query(args) => on_one_thread(query::run(args)),
         Command::Check { what: Check::Config { file, format } } => check::run(file.as_deref(), format),
+        Command::Check { what: Check::Metrics { files, form, format } } => check_metrics::run(&files, form, format),
+        Command::Import(args) => on_one_thread(import::run(args)),
         Command::Config(args) => config::run(&args),
         Command::Doctor(args) => on_one_thread(doctor::run(args)),
         Command::Completions { shell } => completions::run(shell),

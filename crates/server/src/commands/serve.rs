@@ -13,11 +13,12 @@ use axum::response::{IntoResponse, Response};
 use tripod_api::health::{self, Health};
 use tripod_api::sql::{self, SqlEngine};
 use tripod_api::{jaeger, require_bearer, self_metrics};
-use tripod_ingest::{Ingest, otlp, prometheus};
+use tripod_ingest::{Ingest, otlp};
 use tripod_lake::Lake;
 use tripod_storage::Store;
 use tripod_storage::series::SeriesStore;
 
+use super::series::SeriesReceivers;
 use crate::banner;
 use crate::cli::ServeArgs;
 use crate::listen::{self, Listening, Skipped};
@@ -99,9 +100,12 @@ async fn serve(loaded: Loaded, style: Style, started: Instant) -> anyhow::Result
 
     // Receivers and query APIs.
     let store: Arc<dyn Store> = Arc::<Lake>::clone(&lake);
-    let series: Arc<dyn SeriesStore> = Arc::<Lake>::clone(&lake);
     let ingest = Ingest::new(Arc::clone(&store), settings.ingest.clone());
-    let routers = Routers::new(settings, &store, &series, &ingest, &health, &metrics)?
+    let series: Arc<dyn SeriesStore> = Arc::<Lake>::clone(&lake);
+    let receivers = Arc::new(SeriesReceivers::start(&settings.prometheus, &series, &ingest)?);
+    #[cfg(unix)]
+    tokio::spawn(super::series::reload_on_hangup(Arc::clone(&receivers)));
+    let routers = Routers::new(settings, &store, &ingest, &receivers, &health, &metrics)?
         .with_status(settings, status::router(Arc::clone(&lake), data_dir.clone(), open.clone()));
     for (name, slot) in slots {
         let _ = slot.set(routers.of(name));
@@ -110,7 +114,7 @@ async fn serve(loaded: Loaded, style: Style, started: Instant) -> anyhow::Result
     announce(style, &open, &data_dir, started.elapsed(), settings);
 
     signals.received().await;
-    stop(signals, settings, &health, listening, &ingest, &lake).await;
+    stop(signals, settings, &health, listening, &ingest, &receivers, &lake).await;
     Ok(())
 }
 
@@ -121,6 +125,7 @@ async fn stop(
     health: &Health,
     listening: Listening,
     ingest: &Ingest,
+    receivers: &SeriesReceivers,
     lake: &Lake,
 ) {
     let deadline = settings.server.shutdown_deadline();
@@ -134,7 +139,7 @@ async fn stop(
     health.set_ready(false);
     listening.stop_accepting();
     ingest.begin_shutdown();
-    listening.drain(deadline).await;
+    tokio::join!(listening.drain(deadline), receivers.stop());
     let patience = deadline.saturating_sub(started.elapsed()).max(LEAST_TIME_TO_CLOSE);
     match tokio::time::timeout(patience, lake.close()).await {
         Ok(Ok(())) => {}
@@ -158,8 +163,8 @@ impl Routers {
     fn new(
         settings: &Settings,
         store: &Arc<dyn Store>,
-        series: &Arc<dyn SeriesStore>,
         ingest: &Arc<Ingest>,
+        receivers: &SeriesReceivers,
         health: &Arc<Health>,
         metrics: &Metrics,
     ) -> anyhow::Result<Self> {
@@ -172,7 +177,8 @@ impl Routers {
             .merge(health::router(Arc::clone(health)))
             .merge(self_metrics::router(move || metrics.render()))
             .merge(guard(sql::router(sql)))
-            .merge(prometheus::remote_write::router(Arc::clone(ingest), Arc::clone(series)))
+            .merge(receivers.push.clone())
+            .nest("/prometheus", receivers.prometheus.clone())
             .nest("/jaeger", jaeger.clone())
             .nest("/otlp", otlp_http.clone());
         Ok(Self { front_door, otlp_grpc: otlp::grpc_router(Arc::clone(ingest)), otlp_http, jaeger })

@@ -33,6 +33,9 @@ pub(crate) fn load(
     assembly.finish(warnings)
 }
 
+/// Sections in the words of another program, where a dollar sign and a key's name mean what they mean there.
+const VERBATIM: [&str; 2] = ["prometheus.global", "prometheus.scrape_configs"];
+
 struct Assembly<'a> {
     /// The values so far; begins as the defaults.
     tree: Json,
@@ -177,6 +180,15 @@ impl<'a> Assembly<'a> {
     fn convert(&self, node: &Node, shape: &Json, key: &str) -> Result<Json, Vec<String>> {
         let name = key.rsplit('.').next().unwrap_or(key);
         let unexpected = |wanted: &str| Err(vec![format!("must be {wanted}, not {}", node.value.describe())]);
+        if VERBATIM.contains(&key) {
+            return match (shape, &node.value) {
+                (Json::Array(_), Value::List(_)) | (Json::Object(_), Value::Map(_)) => Ok(verbatim(&node.value)),
+                (Json::Array(_), Value::Null) => Ok(Json::Array(Vec::new())),
+                (Json::Object(_), Value::Null) => Ok(Json::Object(Map::new())),
+                (Json::Array(_), _) => unexpected("a list"),
+                _ => unexpected("a section with keys of its own"),
+            };
+        }
         let text = match &node.value {
             Value::Text(text) => Some(expand(text, |name| self.environment.get(name).cloned())?),
             _ => None,
@@ -282,6 +294,20 @@ impl<'a> Assembly<'a> {
         match settings {
             Some(settings) if self.mistakes.is_empty() => Ok(Loaded { settings, origins: self.origins, warnings }),
             _ => Err(Mistakes(self.mistakes)),
+        }
+    }
+}
+
+/// The value as it stands in the file.
+fn verbatim(value: &Value) -> Json {
+    match value {
+        Value::Null => Json::Null,
+        Value::Bool(value) => Json::Bool(*value),
+        Value::Number(number) => Json::Number(number.clone()),
+        Value::Text(text) => Json::String(text.clone()),
+        Value::List(items) => Json::Array(items.iter().map(|item| verbatim(&item.value)).collect()),
+        Value::Map(entries) => {
+            Json::Object(entries.iter().map(|entry| (entry.key.clone(), verbatim(&entry.node.value))).collect())
         }
     }
 }

@@ -37,6 +37,8 @@ pub(crate) struct Settings {
     pub(crate) server: Server,
     /// The receivers.
     pub(crate) ingest: tripod_ingest::Settings,
+    /// What is scraped, and how series come in.
+    pub(crate) prometheus: tripod_ingest::prometheus::Settings,
     /// The query APIs.
     pub(crate) api: Api,
     /// The lake.
@@ -150,6 +152,7 @@ impl Default for Settings {
             listeners: Listeners::default(),
             server: Server::default(),
             ingest: tripod_ingest::Settings::default(),
+            prometheus: tripod_ingest::prometheus::Settings::default(),
             api: Api::default(),
             store: tripod_lake::Settings::default(),
             logging: Logging::default(),
@@ -215,6 +218,7 @@ impl Settings {
             listener.tls = Some(Tls { certificate: PathBuf::new(), key: PathBuf::new() });
         }
         shape.ingest.bearer_token = Some(String::new());
+        shape.prometheus.config_file = Some(PathBuf::new());
         shape.api.bearer_token = Some(String::new());
         shape
     }
@@ -273,7 +277,9 @@ impl Settings {
         if let Err(message) = crate::logging::check(&self.logging.level) {
             mistake("logging.level", message);
         }
-        for (section, outcome) in [("ingest", self.ingest.check()), ("store", self.store.check())] {
+        for (section, outcome) in
+            [("ingest", self.ingest.check()), ("prometheus", self.prometheus.check()), ("store", self.store.check())]
+        {
             for text in outcome.err().unwrap_or_default() {
                 mistakes.push(assemble::split_key(section, &text));
             }

@@ -55,7 +55,7 @@ fn print_section(
                         (Some(unit), Some(count)) => unit.format(count),
                         _ => number.to_string(),
                     },
-                    other => other.to_string(),
+                    other => masked(other).to_string(),
                 };
                 let _ = write!(text, "{indent}{}: {shown}", scalar(name));
                 let _ = match origins.get(&inner) {
@@ -64,6 +64,21 @@ fn print_section(
                 };
             }
         }
+    }
+}
+
+/// A list without the secrets in it.
+fn masked(value: &Json) -> Json {
+    match value {
+        Json::Array(items) => items.iter().map(masked).collect(),
+        Json::Object(entries) => entries
+            .iter()
+            .map(|(name, value)| {
+                let is_secret = is_secret(name) && (value.is_string() || value.is_number() || value.is_array());
+                (name.clone(), if is_secret { MASK.into() } else { masked(value) })
+            })
+            .collect(),
+        other => other.clone(),
     }
 }
 

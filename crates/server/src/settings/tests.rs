@@ -245,3 +245,24 @@ store:
     assert_eq!(to_json(&again), to_json(&loaded.settings));
     assert_eq!(look_up(&to_json(&again), "data_dir"), Some(&Json::from("/var/lib/$HOME")));
 }
+
+#[test]
+fn scrape_configs_are_taken_as_they_stand() {
+    let text = "prometheus:\n  global: {scrape_interval: 5s}\n  scrape_configs:\n    - job_name: a\n      relabel_configs:\n        - \
+                {source_labels: [x], target_label: y, replacement: '${1}-$2'}\n";
+    let loaded = load_text(text, &[], &[]).unwrap_or_else(|mistakes| panic!("{mistakes}"));
+    let job = &loaded.settings.prometheus.scrape_configs[0];
+    assert_eq!(job["relabel_configs"][0]["replacement"], "${1}-$2");
+    let configuration = loaded.settings.prometheus.load().unwrap();
+    assert_eq!(configuration.jobs[0].interval, Duration::from_secs(5));
+    let text = "prometheus:\n  scrape_configs: [{job_name: a, basic_auth: {username: me, password: hunter2}}]\n";
+    let loaded = load_text(text, &[], &[]).unwrap_or_else(|mistakes| panic!("{mistakes}"));
+    let printed = print(&loaded);
+    assert!(printed.contains("\"username\":\"me\"") && !printed.contains("hunter2"), "{printed}");
+    let found = mistakes("prometheus:\n  scrape_configs:\n    - job_name: a\n      scrape_intervall: 5s\n");
+    assert!(found.contains("tripod.yaml:3:5: prometheus: scrape_configs[0] (a): there is no key"), "{found}");
+    assert!(found.contains("did you mean \"scrape_interval\"?"), "{found}");
+    assert!(mistakes("prometheus:\n  scrape_configs: {}\n").contains("must be a list"));
+    let found = mistakes("prometheus:\n  config_file: /does/not/exist.yml\n");
+    assert!(found.contains("prometheus.config_file: /does/not/exist.yml"), "{found}");
+}

@@ -13,7 +13,7 @@ fn help_version_and_completions() {
     let (code, out, _) = run(tripod().arg("--version"));
     assert_eq!(code, 0);
     assert!(out.starts_with(concat!("tripod ", env!("CARGO_PKG_VERSION"))), "{out}");
-    for command in ["serve", "query", "check", "config", "doctor", "completions"] {
+    for command in ["serve", "query", "check", "import", "config", "doctor", "completions"] {
         let (code, out, _) = run(tripod().args([command, "--help"]));
         assert_eq!(code, 0);
         assert!(out.contains("Usage: tripod") && (out.contains("Examples:") || command == "check"), "{out}");

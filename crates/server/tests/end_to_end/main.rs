@@ -6,4 +6,5 @@ mod telemetry;
 mod command_line;
 mod connections;
 mod lifecycle;
+mod series;
 mod signals;

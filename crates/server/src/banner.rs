@@ -8,10 +8,11 @@ use crate::status::ListenerStatus;
 
 /// What a listener is called, and what it serves.
 const NAMES: &[(&str, &str, &str)] = &[
-    ("front_door", "Front door", "health, metrics, SQL; /jaeger, /otlp"),
+    ("front_door", "Front door", "health, metrics, SQL; /jaeger, /otlp, /prometheus"),
     ("otlp_grpc", "OTLP/gRPC", ""),
     ("otlp_http", "OTLP/HTTP", ""),
     ("jaeger", "Jaeger API", ""),
+    ("prometheus", "Prometheus", ""),
 ];
 
 /// The text, with a line break at its end.

@@ -186,6 +186,9 @@ pub(crate) struct ServeArgs {
     /// Address of the Jaeger query API [default: 127.0.0.1:16686].
     #[arg(long, value_name = "HOST:PORT|off")]
     pub(crate) jaeger_listen: Option<String>,
+    /// Address of Prometheus' HTTP API [default: 127.0.0.1:9090].
+    #[arg(long, value_name = "HOST:PORT|off")]
+    pub(crate) prometheus_listen: Option<String>,
 }
 
 /// Arguments of `tripod config`.
@@ -291,6 +294,7 @@ impl ServeArgs {
             ("otlp_grpc", &self.otlp_grpc_listen, "--otlp-grpc-listen"),
             ("otlp_http", &self.otlp_http_listen, "--otlp-http-listen"),
             ("jaeger", &self.jaeger_listen, "--jaeger-listen"),
+            ("prometheus", &self.prometheus_listen, "--prometheus-listen"),
         ] {
             match address.as_deref() {
                 None => {}

@@ -132,7 +132,6 @@ fn options(parameters: &Parameters) -> Result<QueryOptions, ApiError> {
         // Zero is as if it were not there.
         lookback_ms: lookback.map(|nanos| nanos / 1_000_000).filter(|millis| *millis != 0),
         per_step_stats: parameters.first("stats") == "all",
-        ..QueryOptions::default()
     })
 }
 

@@ -59,7 +59,7 @@ pub(super) async fn build(prometheus: Shared, _: Parameters) -> Result<Answer, A
             ("buildDate", ""),
             ("goVersion", ""),
         ];
-        write_object(out, fields, |out, value| json::text(out, value));
+        write_object(out, fields, json::text);
     }))
 }
 

@@ -63,7 +63,7 @@ impl FileIndex {
                 .filter(|metric| matcher.matches(&self.metrics[*metric].0))
                 .map(|metric| self.entries_of(metric))
                 .collect(),
-            None => vec![0..self.entries.len()],
+            None => std::iter::once(0..self.entries.len()).collect(),
         };
         let matches = |entry: &usize| {
             let Entry { labels, span, .. } = &self.entries[*entry];

@@ -6,6 +6,7 @@ mod completions;
 mod config;
 mod doctor;
 mod import;
+mod prometheus;
 mod query;
 mod series;
 mod serve;

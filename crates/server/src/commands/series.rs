@@ -48,6 +48,11 @@ impl SeriesReceivers {
         Ok(Self { settings: settings.clone(), scraper, pushing, prometheus, push })
     }
 
+    /// What scrapes.
+    pub(super) fn scraper(&self) -> Arc<Scraper> {
+        Arc::clone(&self.scraper)
+    }
+
     /// Reads what is to be scraped again; with a mistake in it, all stays as it is.
     ///
     /// # Errors

@@ -12,7 +12,7 @@ use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use tripod_api::health::{self, Health};
 use tripod_api::sql::{self, SqlEngine};
-use tripod_api::{jaeger, require_bearer, self_metrics};
+use tripod_api::{jaeger, prometheus, require_bearer, self_metrics};
 use tripod_ingest::{Ingest, otlp};
 use tripod_lake::Lake;
 use tripod_storage::Store;
@@ -105,7 +105,7 @@ async fn serve(loaded: Loaded, style: Style, started: Instant) -> anyhow::Result
     let receivers = Arc::new(SeriesReceivers::start(&settings.prometheus, &series, &ingest)?);
     #[cfg(unix)]
     tokio::spawn(super::series::reload_on_hangup(Arc::clone(&receivers)));
-    let routers = Routers::new(settings, &store, &ingest, &receivers, &health, &metrics)?
+    let routers = Routers::new(settings, &store, &series, &ingest, &receivers, &health, &metrics)?
         .with_status(settings, status::router(Arc::clone(&lake), data_dir.clone(), open.clone()));
     for (name, slot) in slots {
         let _ = slot.set(routers.of(name));
@@ -157,20 +157,24 @@ struct Routers {
     otlp_grpc: Router,
     otlp_http: Router,
     jaeger: Router,
+    prometheus: Router,
 }
 
 impl Routers {
     fn new(
         settings: &Settings,
         store: &Arc<dyn Store>,
+        series: &Arc<dyn SeriesStore>,
         ingest: &Arc<Ingest>,
-        receivers: &SeriesReceivers,
+        receivers: &Arc<SeriesReceivers>,
         health: &Arc<Health>,
         metrics: &Metrics,
     ) -> anyhow::Result<Self> {
         let guard = |router| require_bearer(router, settings.api.bearer_token.clone());
         let sql = SqlEngine::new(Arc::clone(store), &settings.api.sql)?;
         let jaeger = guard(jaeger::router(Arc::clone(store), &settings.api.jaeger));
+        let answers = guard(prometheus::router(super::prometheus::answers(settings, series, receivers)?));
+        let prometheus = answers.merge(receivers.prometheus.clone());
         let otlp_http = otlp::http_router(Arc::clone(ingest));
         let metrics = metrics.clone();
         let front_door = Router::new()
@@ -178,10 +182,10 @@ impl Routers {
             .merge(self_metrics::router(move || metrics.render()))
             .merge(guard(sql::router(sql)))
             .merge(receivers.push.clone())
-            .nest("/prometheus", receivers.prometheus.clone())
             .nest("/jaeger", jaeger.clone())
+            .nest("/prometheus", prometheus.clone())
             .nest("/otlp", otlp_http.clone());
-        Ok(Self { front_door, otlp_grpc: otlp::grpc_router(Arc::clone(ingest)), otlp_http, jaeger })
+        Ok(Self { front_door, otlp_grpc: otlp::grpc_router(Arc::clone(ingest)), otlp_http, jaeger, prometheus })
     }
 
     fn with_status(mut self, settings: &Settings, status: Router) -> Self {
@@ -194,6 +198,7 @@ impl Routers {
             "otlp_grpc" => self.otlp_grpc.clone(),
             "otlp_http" => self.otlp_http.clone(),
             "jaeger" => self.jaeger.clone(),
+            "prometheus" => self.prometheus.clone(),
             _ => self.front_door.clone(),
         }
     }

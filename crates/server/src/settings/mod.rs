@@ -59,6 +59,8 @@ pub(crate) struct Listeners {
     pub(crate) otlp_http: Listener,
     /// The Jaeger query API.
     pub(crate) jaeger: Listener,
+    /// Prometheus' HTTP API.
+    pub(crate) prometheus: Listener,
 }
 
 /// One port.
@@ -117,6 +119,8 @@ pub(crate) struct Api {
     pub(crate) sql: tripod_api::SqlSettings,
     /// The Jaeger query API.
     pub(crate) jaeger: tripod_api::JaegerSettings,
+    /// PromQL and Prometheus' HTTP API.
+    pub(crate) prometheus: tripod_api::PrometheusSettings,
 }
 
 /// The server's own log.
@@ -163,7 +167,7 @@ impl Default for Settings {
 impl Default for Listeners {
     fn default() -> Self {
         let on = |port: u16| Listener { enabled: true, address: format!("127.0.0.1:{port}"), tls: None };
-        Self { front_door: on(6767), otlp_grpc: on(4317), otlp_http: on(4318), jaeger: on(16686) }
+        Self { front_door: on(6767), otlp_grpc: on(4317), otlp_http: on(4318), jaeger: on(16686), prometheus: on(9090) }
     }
 }
 
@@ -190,12 +194,13 @@ impl Default for Logging {
 
 impl Listeners {
     /// All listeners with their names, in the order in which they are opened.
-    pub(crate) fn iter(&self) -> [(&'static str, &Listener); 4] {
+    pub(crate) fn iter(&self) -> [(&'static str, &Listener); 5] {
         [
             ("front_door", &self.front_door),
             ("otlp_grpc", &self.otlp_grpc),
             ("otlp_http", &self.otlp_http),
             ("jaeger", &self.jaeger),
+            ("prometheus", &self.prometheus),
         ]
     }
 }
@@ -212,9 +217,13 @@ impl Settings {
     fn shape() -> Self {
         let mut shape = Self::default();
         let listeners = &mut shape.listeners;
-        for listener in
-            [&mut listeners.front_door, &mut listeners.otlp_grpc, &mut listeners.otlp_http, &mut listeners.jaeger]
-        {
+        for listener in [
+            &mut listeners.front_door,
+            &mut listeners.otlp_grpc,
+            &mut listeners.otlp_http,
+            &mut listeners.jaeger,
+            &mut listeners.prometheus,
+        ] {
             listener.tls = Some(Tls { certificate: PathBuf::new(), key: PathBuf::new() });
         }
         shape.ingest.bearer_token = Some(String::new());
@@ -277,9 +286,12 @@ impl Settings {
         if let Err(message) = crate::logging::check(&self.logging.level) {
             mistake("logging.level", message);
         }
-        for (section, outcome) in
-            [("ingest", self.ingest.check()), ("prometheus", self.prometheus.check()), ("store", self.store.check())]
-        {
+        for (section, outcome) in [
+            ("ingest", self.ingest.check()),
+            ("prometheus", self.prometheus.check()),
+            ("api.prometheus", self.api.prometheus.check()),
+            ("store", self.store.check()),
+        ] {
             for text in outcome.err().unwrap_or_default() {
                 mistakes.push(assemble::split_key(section, &text));
             }

@@ -20,7 +20,7 @@ async fn tls_on_every_listener() {
     let certificate = write(directory.path(), "tls.crt", &certified.cert.pem());
     let key = write(directory.path(), "tls.key", &certified.signing_key.serialize_pem());
     let mut config = String::from("listeners:\n");
-    for listener in ["front_door", "otlp_grpc", "otlp_http", "jaeger"] {
+    for listener in ["front_door", "otlp_grpc", "otlp_http", "jaeger", "prometheus"] {
         config.push_str(&format!(
             "  {listener}:\n    address: 127.0.0.1:0\n    tls:\n      certificate: {certificate}\n      key: ${{KEY}}\n"
         ));

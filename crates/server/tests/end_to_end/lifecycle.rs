@@ -105,7 +105,7 @@ fn a_directory_belongs_to_one_server() {
 fn nothing_to_listen_on_is_an_error() {
     let mut command = tripod();
     command.arg("serve");
-    for flag in ["--listen", "--otlp-grpc-listen", "--otlp-http-listen", "--jaeger-listen"] {
+    for flag in ["--listen", "--otlp-grpc-listen", "--otlp-http-listen", "--jaeger-listen", "--prometheus-listen"] {
         command.args([flag, "off"]);
     }
     let (code, _, error) = run(&mut command);

@@ -49,7 +49,7 @@ impl Server {
     pub(crate) fn with_environment(data_dir: &Path, more: &[&str], environment: &[(&str, &str)]) -> Self {
         let mut command = tripod();
         command.arg("serve").arg("--data-dir").arg(data_dir);
-        for flag in ["--listen", "--otlp-grpc-listen", "--otlp-http-listen", "--jaeger-listen"] {
+        for flag in ["--listen", "--otlp-grpc-listen", "--otlp-http-listen", "--jaeger-listen", "--prometheus-listen"] {
             if !more.contains(&flag) {
                 command.args([flag, "127.0.0.1:0"]);
             }

@@ -62,6 +62,15 @@ pub(super) async fn examine(
                 })
                 .await;
         }
+        "prometheus" => {
+            let client = reader.with(Some(url.clone()), reader.token().map(str::to_owned));
+            examination
+                .check("Prometheus API", &remedy, async {
+                    client.ask(client.get("/api/v1/status/buildinfo")).await?;
+                    Ok(url.to_string())
+                })
+                .await;
+        }
         _ => {}
     }
 }

@@ -135,18 +135,12 @@ pub(super) fn decode(bytes: &[u8], count: usize) -> Option<Vec<f64>> {
 }
 
 /// What the next value is told against. The first value is told against zero.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Default)]
 pub(super) struct XorState {
     before: u64,
     leading: u8,
     /// Significant bits of the window that was last told; 0 for none.
     significant: u8,
-}
-
-impl Default for XorState {
-    fn default() -> Self {
-        Self { before: 0, leading: 0, significant: 0 }
-    }
 }
 
 impl XorState {

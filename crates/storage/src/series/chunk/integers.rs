@@ -16,9 +16,18 @@ use super::bits::{put_varint, take, take_varint, unzigzag, zigzag};
 /// Numbers of a block.
 const BLOCK: usize = 128;
 
+/// A way to write a column: what it costs in bits, how often differences were taken, and what is left then.
+struct Form {
+    cost: u64,
+    order: u8,
+    reference: i64,
+    seeds: Vec<i64>,
+    packed: Vec<i64>,
+}
+
 /// Appends a column.
 pub(super) fn encode(values: &[i64], out: &mut Vec<u8>) {
-    let mut best: Option<(u64, u8, i64, Vec<i64>, Vec<i64>)> = None;
+    let mut best: Option<Form> = None;
     let mut seeds = Vec::new();
     let mut packed = values.to_vec();
     for order in 0..=2u8 {
@@ -30,11 +39,11 @@ pub(super) fn encode(values: &[i64], out: &mut Vec<u8>) {
         let reference = if order == 2 { 0 } else { median(&packed) };
         let cost = packed.iter().map(|value| u64::from(bits(zigzag(value.wrapping_sub(reference))))).sum::<u64>()
             + 16 * u64::from(order);
-        if best.as_ref().is_none_or(|(least, ..)| cost < *least) {
-            best = Some((cost, order, reference, seeds.clone(), packed.clone()));
+        if best.as_ref().is_none_or(|best| cost < best.cost) {
+            best = Some(Form { cost, order, reference, seeds: seeds.clone(), packed: packed.clone() });
         }
     }
-    let Some((_, order, reference, seeds, packed)) = best else { return };
+    let Some(Form { order, reference, seeds, packed, .. }) = best else { return };
     out.push(order);
     put_varint(zigzag(reference), out);
     for seed in seeds {

@@ -1,6 +1,6 @@
 //! Reads queries into the tree, with the messages and positions of Prometheus 3.
 //!
-//! Written by hand (`docs/decisions/0009-promql-parser.md`): operators by precedence, everything else by descent. The
+//! Written by hand (`docs/decisions/0013-promql-parser.md`): operators by precedence, everything else by descent. The
 //! first error ends the reading. What Prometheus' grammar would name as the place of an error ("in aggregation") is
 //! [`Parser::expecting`].
 

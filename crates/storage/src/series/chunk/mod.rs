@@ -10,7 +10,7 @@
 //! ```
 //!
 //! The columns are apart because the series of one target share their times to the millisecond: a file keeps such a
-//! column once (`docs/decisions/0010-chunks-of-samples.md`).
+//! column once (`docs/decisions/0014-chunks-of-samples.md`).
 
 mod bits;
 mod floats;

@@ -52,7 +52,7 @@ async fn every_signal_is_taken_and_answered() {
     }
     let status: Value =
         http.get(server.url("front_door", "/api/v1/status")).send().await.unwrap().json().await.unwrap();
-    assert_eq!(status["listeners"].as_array().map(Vec::len), Some(4), "{status}");
+    assert_eq!(status["listeners"].as_array().map(Vec::len), Some(5), "{status}");
     assert_eq!(status["store"]["tables"].as_array().map(Vec::len), Some(3), "{status}");
 }
 

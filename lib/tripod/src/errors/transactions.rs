@@ -151,7 +151,7 @@ fn transaction(root: &SpanData, below: &[SpanData], settings: &SentrySettings) -
         tags,
         start_timestamp: time(root.start),
         timestamp: Some(time(root.end)),
-        spans: below.iter().map(|below| span(below)).collect(),
+        spans: below.iter().map(span).collect(),
         contexts: Map::from_iter([("trace".to_owned(), Context::Trace(Box::new(trace)))]),
         platform: "native".into(),
         ..Transaction::default()

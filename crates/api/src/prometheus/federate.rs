@@ -6,7 +6,7 @@ use axum::extract::{Request, State};
 use axum::response::{IntoResponse, Response};
 use http::header::ACCEPT;
 use http::{HeaderMap, StatusCode};
-use tripod_model::series::{FloatHistogram, Labels, METRIC_NAME, ShortFloat, is_stale};
+use tripod_model::series::{FloatHistogram, Labels, METRIC_NAME, ShortFloat, is_label_name, is_metric_name, is_stale};
 use tripod_storage::SelectError;
 use tripod_storage::series::{LabelMatcher, MillisRange, SelectSeries, SelectedSeries};
 
@@ -157,7 +157,7 @@ impl Text {
 
     fn line(&self, text: &mut String, sample: &Newest, suffix: &str, bound: Option<f64>, value: f64) {
         let name = sample.labels.metric_name().unwrap_or_default().to_owned() + suffix;
-        let quoted = self.utf8 && !is_identifier(&name, true);
+        let quoted = self.utf8 && !is_metric_name(&name);
         text.push_str(if quoted { "{" } else { "" });
         self.name(text, &name, true);
         text.push_str(if quoted { "," } else { "{" });
@@ -182,7 +182,8 @@ impl Text {
 
     /// A name, in quotes or with underscores where it is no plain one.
     fn name(&self, text: &mut String, name: &str, metric: bool) {
-        if is_identifier(name, metric) {
+        let needs_no_quotes = if metric { is_metric_name(name) } else { is_label_name(name) };
+        if needs_no_quotes {
             text.push_str(name);
         } else if self.utf8 {
             push_quoted(text, name);
@@ -196,11 +197,6 @@ impl Text {
             text.extend(name.char_indices().map(plain));
         }
     }
-}
-
-fn is_identifier(name: &str, metric: bool) -> bool {
-    let plain = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'_' || (metric && byte == b':');
-    name.bytes().next().is_some_and(|first| !first.is_ascii_digit()) && name.bytes().all(plain)
 }
 
 fn push_quoted(text: &mut String, value: &str) {

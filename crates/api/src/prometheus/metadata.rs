@@ -53,7 +53,10 @@ pub(super) async fn of_targets(prometheus: Shared, parameters: Parameters) -> Re
         if found.len() >= limit {
             break;
         }
-        for (name, metadata) in target.metadata.iter().filter(|(name, _)| metric.is_empty() || *name == metric) {
+        let asked = |(name, _): &(&String, &SeriesMetadata)| metric.is_empty() || *name == metric;
+        let mut known: Vec<_> = target.metadata.iter().filter(asked).collect();
+        known.sort_unstable_by_key(|(name, _)| *name);
+        for (name, metadata) in known {
             // Whoever asks for a metric knows its name.
             found.push((target.labels.clone(), metric.is_empty().then(|| name.clone()), metadata.clone()));
         }

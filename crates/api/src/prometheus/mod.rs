@@ -41,6 +41,7 @@ use axum::extract::{Request, State};
 use axum::middleware;
 use axum::response::Response;
 use axum::routing::{MethodRouter, get, post};
+use tripod_model::series::Targets;
 use tripod_promql::engine::Engine;
 
 use crate::self_metrics;
@@ -50,7 +51,6 @@ use parameters::Parameters;
 
 pub use settings::PrometheusSettings;
 pub use status::About;
-pub use targets::{ActiveTarget, DroppedTarget, TargetHealth, Targets};
 
 /// What the API answers from.
 pub struct Prometheus {

@@ -1,83 +1,14 @@
 use std::collections::BTreeMap;
-use std::fmt::{Debug, Write};
+use std::fmt::Write;
 use std::time::Duration;
 
-use tripod_model::series::{Labels, SeriesMetadata};
+use tripod_model::series::TargetStatus;
 use tripod_promql::literal::format_millis;
 
 use super::answer::Answer;
 use super::error::ApiError;
 use super::parameters::Parameters;
 use super::{Shared, json};
-
-/// What is scraped, for those who ask.
-pub trait Targets: Debug + Send + Sync {
-    /// The names of the jobs.
-    fn pools(&self) -> Vec<String>;
-
-    /// The targets that are scraped.
-    fn active(&self) -> Vec<ActiveTarget>;
-
-    /// The targets that relabelling dropped.
-    fn dropped(&self) -> Vec<DroppedTarget>;
-}
-
-/// A target that is scraped.
-#[derive(Clone, Debug)]
-pub struct ActiveTarget {
-    /// The job.
-    pub pool: String,
-    /// Labels before relabelling.
-    pub discovered_labels: Labels,
-    /// Labels of its series.
-    pub labels: Labels,
-    /// What is asked.
-    pub url: String,
-    /// How the last scrape went.
-    pub health: TargetHealth,
-    /// Why the last scrape failed; empty when it did not.
-    pub last_error: String,
-    /// When the last scrape began, milliseconds since the Unix epoch; `None` before the first.
-    pub last_scrape: Option<i64>,
-    /// How long it took.
-    pub last_duration: Duration,
-    /// Time between scrapes.
-    pub interval: Duration,
-    /// How long a scrape may take.
-    pub timeout: Duration,
-    /// What the target says of its metric families, by name.
-    pub metadata: BTreeMap<String, SeriesMetadata>,
-}
-
-/// A target that relabelling dropped.
-#[derive(Clone, Debug)]
-pub struct DroppedTarget {
-    /// The job.
-    pub pool: String,
-    /// Labels before relabelling.
-    pub discovered_labels: Labels,
-}
-
-/// How a scrape went.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum TargetHealth {
-    /// There was none yet.
-    Unknown,
-    /// Well.
-    Up,
-    /// Not at all.
-    Down,
-}
-
-impl TargetHealth {
-    fn name(self) -> &'static str {
-        match self {
-            Self::Unknown => "unknown",
-            Self::Up => "up",
-            Self::Down => "down",
-        }
-    }
-}
 
 /// `scrape_pools`
 pub(super) async fn pools(prometheus: Shared, _: Parameters) -> Result<Answer, ApiError> {
@@ -136,7 +67,7 @@ pub(super) async fn targets(prometheus: Shared, parameters: Parameters) -> Resul
     }))
 }
 
-fn write_active(out: &mut Vec<u8>, target: &ActiveTarget) {
+fn write_active(out: &mut Vec<u8>, target: &TargetStatus) {
     out.extend_from_slice(b"{\"discoveredLabels\":");
     json::labels(out, &target.discovered_labels);
     out.extend_from_slice(b",\"labels\":");

@@ -1,4 +1,4 @@
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::io::Read;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
@@ -9,7 +9,9 @@ use http::{HeaderMap, Request, StatusCode};
 use http_body_util::BodyExt;
 use serde_json::{Value as Json, json};
 use tower::ServiceExt;
-use tripod_model::series::{Labels, MetricType, SeriesExemplar, SeriesMetadata};
+use tripod_model::series::{
+    DroppedTarget, Labels, MetricType, SeriesExemplar, SeriesMetadata, TargetHealth, TargetStatus, Targets,
+};
 use tripod_promql::engine::Engine;
 use tripod_storage::series::{FloatSample, MemorySeriesStore, SeriesBatch, SeriesStore};
 
@@ -390,9 +392,9 @@ impl Targets for TwoTargets {
         vec!["web".to_owned(), "api".to_owned()]
     }
 
-    fn active(&self) -> Vec<ActiveTarget> {
+    fn active(&self) -> Vec<TargetStatus> {
         let metadata = SeriesMetadata { metric_type: MetricType::Gauge, unit: "s".into(), help: "h".into() };
-        vec![ActiveTarget {
+        vec![TargetStatus {
             pool: "api".to_owned(),
             discovered_labels: Labels::from_pairs([("__address__", "a:1")]),
             labels: Labels::from_pairs([("job", "api")]),
@@ -403,7 +405,7 @@ impl Targets for TwoTargets {
             last_duration: Duration::from_millis(250),
             interval: Duration::from_secs(15),
             timeout: Duration::from_secs(10),
-            metadata: BTreeMap::from([("up".to_owned(), metadata)]),
+            metadata: Arc::new(HashMap::from([("up".to_owned(), metadata)])),
         }]
     }
 

@@ -3,63 +3,22 @@
 use std::time::Duration;
 
 use serde::{Deserialize, Deserializer};
-
-const UNITS: [(&str, u64); 7] = [
-    ("y", 365 * 24 * 60 * 60 * 1000),
-    ("w", 7 * 24 * 60 * 60 * 1000),
-    ("d", 24 * 60 * 60 * 1000),
-    ("h", 60 * 60 * 1000),
-    ("m", 60 * 1000),
-    ("s", 1000),
-    ("ms", 1),
-];
+use tripod_model::series::{format_millis, parse_millis};
 
 /// Reads a duration such as `1m30s` or `500ms`: whole numbers with units, each unit once, large ones first; or `0`.
 ///
 /// # Errors
 /// What is wrong with it, in words.
 pub fn parse_duration(text: &str) -> Result<Duration, String> {
-    let wrong = || format!("{text:?} is no duration; write for example 15s, 1m30s or 500ms");
-    if text == "0" {
-        return Ok(Duration::ZERO);
-    }
-    let mut rest = text;
-    let mut millis = 0_u64;
-    let mut next_unit = 0;
-    while !rest.is_empty() {
-        let digits = rest.bytes().take_while(u8::is_ascii_digit).count();
-        let number: u64 = rest.get(..digits).and_then(|digits| digits.parse().ok()).ok_or_else(wrong)?;
-        rest = &rest[digits..];
-        let letters = rest.bytes().take_while(u8::is_ascii_alphabetic).count();
-        let (unit, tail) = rest.split_at(letters);
-        let position =
-            UNITS.iter().position(|(each, _)| *each == unit).filter(|at| *at >= next_unit).ok_or_else(wrong)?;
-        next_unit = position + 1;
-        millis = number.checked_mul(UNITS[position].1).and_then(|part| millis.checked_add(part)).ok_or_else(wrong)?;
-        rest = tail;
-    }
-    if text.is_empty() || i64::try_from(millis).is_err() { Err(wrong()) } else { Ok(Duration::from_millis(millis)) }
+    let millis = parse_millis(text).ok().and_then(|millis| u64::try_from(millis).ok());
+    millis
+        .map(Duration::from_millis)
+        .ok_or_else(|| format!("{text:?} is no duration; write for example 15s, 1m30s or 500ms"))
 }
 
 /// Writes a duration as Prometheus does: the largest units that fit, `1m30s`.
 pub fn format_duration(duration: Duration) -> String {
-    let mut millis = u64::try_from(duration.as_millis()).unwrap_or(u64::MAX);
-    if millis == 0 {
-        return "0s".to_owned();
-    }
-    let mut text = String::new();
-    for (unit, size) in UNITS {
-        // Years and weeks only when nothing is left over, so that nobody has to count days.
-        let exact = matches!(unit, "y" | "w");
-        if exact && millis % size != 0 {
-            continue;
-        }
-        if millis / size > 0 {
-            text.push_str(&format!("{}{unit}", millis / size));
-            millis %= size;
-        }
-    }
-    text
+    format_millis(i64::try_from(duration.as_millis()).unwrap_or(i64::MAX))
 }
 
 /// Reads a size in bytes such as `10MB`; K, M, G and so on are powers of 1024, as everywhere in Prometheus.

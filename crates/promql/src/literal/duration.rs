@@ -1,77 +1,28 @@
-const MILLISECOND: i64 = 1_000_000;
+use tripod_model::series::{InvalidDuration, parse_millis};
 
-/// The units from long to short, each with its nanoseconds and whether it is only printed when nothing remains.
-const UNITS: [(&str, i64, bool); 7] = [
-    ("y", 365 * 24 * 3_600_000 * MILLISECOND, true),
-    ("w", 7 * 24 * 3_600_000 * MILLISECOND, true),
-    ("d", 24 * 3_600_000 * MILLISECOND, false),
-    ("h", 3_600_000 * MILLISECOND, false),
-    ("m", 60_000 * MILLISECOND, false),
-    ("s", 1_000 * MILLISECOND, false),
-    ("ms", MILLISECOND, false),
-];
+const NANOS: i64 = 1_000_000;
 
 /// Nanoseconds of a duration such as `1h30m`: units from long to short, each at most once.
 ///
 /// # Errors
 /// Prometheus' words for what is wrong with it.
 pub fn parse_duration(text: &str) -> Result<i64, String> {
-    if text.is_empty() {
-        return Err("empty duration string".to_owned());
-    }
-    if text == "0" {
-        return Ok(0);
-    }
-    let invalid = || format!("not a valid duration string: {}", super::quote(text));
-    let mut longer_units = 0;
-    let mut rest = text;
-    let mut total: i64 = 0;
-    while !rest.is_empty() {
-        let digits = rest.bytes().take_while(u8::is_ascii_digit).count();
-        let (number, tail) = rest.split_at(digits);
-        let letters = tail.find(|each: char| each.is_ascii_digit()).unwrap_or(tail.len());
-        let (unit, tail) = tail.split_at(letters);
-        let number: u64 = number.parse().map_err(|_| invalid())?;
-        if unit.is_empty() {
-            return Err(invalid());
+    let out_of_range = || "duration out of range".to_owned();
+    let millis = parse_millis(text).map_err(|reason| match reason {
+        InvalidDuration::Empty => "empty duration string".to_owned(),
+        InvalidDuration::Malformed => format!("not a valid duration string: {}", super::quote(text)),
+        InvalidDuration::UnknownUnit(unit) => {
+            format!("unknown unit {} in duration {}", super::quote(unit), super::quote(text))
         }
-        let Some(place) = UNITS.iter().position(|(name, ..)| *name == unit) else {
-            return Err(format!("unknown unit {} in duration {}", super::quote(unit), super::quote(text)));
-        };
-        if place < longer_units {
-            return Err(invalid());
-        }
-        longer_units = place + 1;
-        total = i64::try_from(number)
-            .ok()
-            .and_then(|number| number.checked_mul(UNITS[place].1))
-            .and_then(|part| total.checked_add(part))
-            .ok_or("duration out of range")?;
-        rest = tail;
-    }
-    Ok(total)
-}
-
-/// Milliseconds as a duration: `1h30m`, `90d`, `0s`. The sign of a negative one stands before it.
-pub fn format_millis(millis: i64) -> String {
-    if millis == 0 {
-        return "0s".to_owned();
-    }
-    let mut text = if millis < 0 { "-".to_owned() } else { String::new() };
-    let mut rest = millis.unsigned_abs();
-    for (unit, nanos, exact) in UNITS {
-        let size = (nanos / MILLISECOND).unsigned_abs();
-        if rest >= size && (!exact || rest.is_multiple_of(size)) {
-            text.push_str(&(rest / size).to_string());
-            text.push_str(unit);
-            rest %= size;
-        }
-    }
-    text
+        InvalidDuration::OutOfRange => out_of_range(),
+    })?;
+    millis.checked_mul(NANOS).ok_or_else(out_of_range)
 }
 
 #[cfg(test)]
 mod tests {
+    use tripod_model::series::format_millis;
+
     use super::*;
 
     #[test]
@@ -87,7 +38,7 @@ mod tests {
             ("4s180ms", 4_180, "4s180ms"),
             ("0", 0, "0s"),
         ] {
-            assert_eq!(parse_duration(text), Ok(millis * MILLISECOND), "{text}");
+            assert_eq!(parse_duration(text), Ok(millis * NANOS), "{text}");
             assert_eq!(format_millis(millis), printed);
         }
         assert_eq!(format_millis(-5_400_000), "-1h30m");

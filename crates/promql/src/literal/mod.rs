@@ -4,7 +4,8 @@ mod duration;
 mod number;
 mod string;
 
-pub use duration::{format_millis, parse_duration};
+pub use duration::parse_duration;
 pub use number::{format_float, parse_number};
 pub(crate) use string::{char_is_printable, quote_char};
 pub use string::{quote, unquote};
+pub use tripod_model::series::format_millis;

@@ -6,7 +6,6 @@
 //! `promqltest/README.md`; deprecated forms (`eval_fail`, `expected_fail_message`, ...) are read too.
 
 mod compare;
-mod duration;
 mod fixed;
 mod load;
 mod run;

@@ -1,9 +1,8 @@
 use regex::Regex;
 use tripod_model::series::Labels;
 
-use super::duration::parse_duration;
 use super::series::{Point, parse_series, parse_start_times};
-use super::text::Cursor;
+use super::text::{Cursor, parse_duration};
 
 /// A test script: commands in their order.
 #[derive(Clone, Debug)]

@@ -6,8 +6,7 @@ use tripod_model::series::{
     CounterResetHint, FloatHistogram, Labels, LabelsBuilder, METRIC_NAME, NativeSpan, STALE_NAN,
 };
 
-use super::duration::parse_duration;
-use super::text::Cursor;
+use super::text::{Cursor, parse_duration};
 
 /// Most values that one line may spell.
 const MOST_VALUES: usize = 1_000_000;

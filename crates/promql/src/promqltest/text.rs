@@ -102,3 +102,10 @@ impl<'a> Cursor<'a> {
         }
     }
 }
+/// Milliseconds of a duration (`1h30m`, `5s`, `0`).
+///
+/// # Errors
+/// What is wrong with the text.
+pub(super) fn parse_duration(text: &str) -> Result<i64, String> {
+    crate::literal::parse_duration(text).map(|nanos| nanos / 1_000_000)
+}

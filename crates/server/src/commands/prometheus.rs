@@ -5,8 +5,7 @@ use std::sync::Arc;
 use std::time::SystemTime;
 
 use serde_json::Value;
-use tripod_api::prometheus::{About, ActiveTarget, DroppedTarget, Prometheus, TargetHealth, Targets};
-use tripod_ingest::prometheus::scrape::{self, Scraper};
+use tripod_api::prometheus::{About, Prometheus};
 use tripod_promql::engine::Engine;
 use tripod_storage::series::SeriesStore;
 
@@ -42,47 +41,8 @@ pub(super) fn answers(
     let engine = Engine::new(Arc::clone(series), settings.api.prometheus.engine());
     let reloaded = Arc::clone(receivers);
     Ok(Prometheus::new(engine, settings.api.prometheus.clone(), about)
-        .with_targets(Arc::new(Scraped(receivers.scraper())))
+        .with_targets(receivers.scraper())
         .with_reload(Arc::new(move || reloaded.reload())))
-}
-
-/// What the scraper knows, as the API shows it.
-#[derive(Debug)]
-struct Scraped(Arc<Scraper>);
-
-impl Targets for Scraped {
-    fn pools(&self) -> Vec<String> {
-        self.0.pools()
-    }
-
-    fn active(&self) -> Vec<ActiveTarget> {
-        let target = |target: scrape::TargetStatus| ActiveTarget {
-            pool: target.pool,
-            discovered_labels: target.discovered_labels,
-            labels: target.labels,
-            url: target.url,
-            health: match target.health {
-                scrape::TargetHealth::Unknown => TargetHealth::Unknown,
-                scrape::TargetHealth::Up => TargetHealth::Up,
-                scrape::TargetHealth::Down => TargetHealth::Down,
-            },
-            last_error: target.last_error,
-            last_scrape: target.last_scrape,
-            last_duration: target.last_duration,
-            interval: target.interval,
-            timeout: target.timeout,
-            metadata: target.metadata.iter().map(|(name, metadata)| (name.clone(), metadata.clone())).collect(),
-        };
-        self.0.active().into_iter().map(target).collect()
-    }
-
-    fn dropped(&self) -> Vec<DroppedTarget> {
-        let target = |target: scrape::DroppedTarget| DroppedTarget {
-            pool: target.pool,
-            discovered_labels: target.discovered_labels,
-        };
-        self.0.dropped().into_iter().map(target).collect()
-    }
 }
 
 /// Takes secrets out of a tree of settings, those of pasted `scrape_configs` too.

@@ -211,7 +211,7 @@ impl fmt::Display for Labels {
             if index > 0 {
                 f.write_str(", ")?;
             }
-            if is_identifier(name) {
+            if is_label_name(name) {
                 f.write_str(name)?
             } else {
                 write!(f, "{name:?}")?
@@ -222,10 +222,15 @@ impl fmt::Display for Labels {
     }
 }
 
-fn is_identifier(name: &str) -> bool {
-    let mut bytes = name.bytes();
-    bytes.next().is_some_and(|first| first.is_ascii_alphabetic() || first == b'_')
-        && bytes.all(|byte| byte.is_ascii_alphanumeric() || byte == b'_')
+/// Whether a label's name needs no quotes: `[a-zA-Z_][a-zA-Z0-9_]*`.
+pub fn is_label_name(name: &str) -> bool {
+    !name.contains(':') && is_metric_name(name)
+}
+
+/// Whether a metric's name needs no quotes: `[a-zA-Z_:][a-zA-Z0-9_:]*`.
+pub fn is_metric_name(name: &str) -> bool {
+    name.bytes().next().is_some_and(|first| !first.is_ascii_digit())
+        && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b':'))
 }
 
 impl fmt::Debug for Labels {

@@ -1,4 +1,4 @@
-use tripod_model::series::{METRIC_NAME, MetricType};
+use tripod_model::series::{METRIC_NAME, MetricType, is_label_name, is_metric_name};
 
 use super::number::millis as millis_of;
 use super::{Exemplar, ExpositionSink, HistogramPoint, Metadata, Sample, parse_float, write_float};
@@ -86,7 +86,7 @@ impl ExpositionWriter {
 
     fn series<'a>(&mut self, labels: impl Iterator<Item = (&'a str, &'a str)> + Clone) {
         let name = labels.clone().find(|(name, _)| *name == METRIC_NAME).map_or("", |(_, value)| value);
-        let is_quoted = !is_metric_identifier(name);
+        let is_quoted = !is_metric_name(name);
         if !is_quoted {
             self.out.push_str(name);
         }
@@ -105,7 +105,7 @@ impl ExpositionWriter {
             if index > 0 || quoted_name.is_some() {
                 self.out.push(',');
             }
-            if is_label_identifier(name) {
+            if is_label_name(name) {
                 self.out.push_str(name);
             } else {
                 self.quoted(name);
@@ -174,7 +174,7 @@ impl ExpositionSink for ExpositionWriter {
         self.out.push_str("# ");
         self.out.push_str(keyword);
         self.out.push(' ');
-        if is_metric_identifier(family) {
+        if is_metric_name(family) {
             self.out.push_str(family);
         } else {
             self.quoted(family);
@@ -195,18 +195,4 @@ impl ExpositionSink for ExpositionWriter {
     fn histogram(&mut self, _: HistogramPoint<'_>) {
         self.left_out += 1;
     }
-}
-
-fn is_metric_identifier(name: &str) -> bool {
-    is_identifier(name, true)
-}
-
-fn is_label_identifier(name: &str) -> bool {
-    is_identifier(name, false)
-}
-
-fn is_identifier(name: &str, colons: bool) -> bool {
-    !name.is_empty()
-        && !name.as_bytes()[0].is_ascii_digit()
-        && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_' || colons && byte == b':')
 }

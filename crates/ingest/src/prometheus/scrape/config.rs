@@ -211,22 +211,21 @@ struct Global {
     label_name_length_limit: u64,
     label_value_length_limit: u64,
     metric_name_validation_scheme: Option<String>,
-    // What belongs to rules and logs of queries, or to a Go runtime.
-    #[allow(dead_code)]
+    #[allow(dead_code)] // accepted without effect: belongs to rules
     #[serde(deserialize_with = "duration")]
     evaluation_interval: Option<Duration>,
-    #[allow(dead_code)]
+    #[allow(dead_code)] // as above
     #[serde(deserialize_with = "duration")]
     rule_query_offset: Option<Duration>,
-    #[allow(dead_code)]
+    #[allow(dead_code)] // accepted without effect: belongs to the log of queries
     query_log_file: Option<String>,
-    #[allow(dead_code)]
+    #[allow(dead_code)] // accepted without effect: failures are in the server's log
     scrape_failure_log_file: Option<String>,
-    #[allow(dead_code)]
+    #[allow(dead_code)] // accepted without effect: dropped targets are all shown
     keep_dropped_targets: Option<u64>,
-    #[allow(dead_code)]
+    #[allow(dead_code)] // accepted without effect: names are asked for as they are
     metric_name_escaping_scheme: Option<String>,
-    #[allow(dead_code)]
+    #[allow(dead_code)] // accepted without effect: belongs to a Go runtime
     runtime: Option<Value>,
 }
 
@@ -267,11 +266,11 @@ struct Job {
     http_sd_configs: Vec<Value>,
     relabel_configs: Vec<RelabelRule>,
     metric_relabel_configs: Vec<RelabelRule>,
-    #[allow(dead_code)]
+    #[allow(dead_code)] // accepted without effect: dropped targets are all shown
     keep_dropped_targets: Option<u64>,
-    #[allow(dead_code)]
+    #[allow(dead_code)] // accepted without effect: names are asked for as they are
     metric_name_escaping_scheme: Option<String>,
-    #[allow(dead_code)]
+    #[allow(dead_code)] // accepted without effect: failures are in the server's log
     scrape_failure_log_file: Option<String>,
 }
 

@@ -21,11 +21,11 @@ use std::sync::Arc;
 use parking_lot::Mutex;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
+use tripod_model::series::{DroppedTarget, TargetStatus, Targets};
 use tripod_storage::series::SeriesStore;
 
 pub use self::config::{JobConfig, ScrapeConfiguration, ScrapeLimits, ScrapeProtocol};
 pub use self::http_client::HttpClientConfig;
-pub use self::status::{DroppedTarget, TargetHealth, TargetStatus};
 
 pub(in crate::prometheus) use self::config::{resolve, texts};
 pub(in crate::prometheus) use self::http_client::chain;
@@ -105,19 +105,16 @@ impl Scraper {
 }
 
 /// What is known of the targets, for the query API.
-impl Scraper {
-    /// The names of the jobs, in the order of the configuration.
-    pub fn pools(&self) -> Vec<String> {
+impl Targets for Scraper {
+    fn pools(&self) -> Vec<String> {
         self.running.lock().jobs.iter().map(|job| job.pool.name().to_owned()).collect()
     }
 
-    /// The targets that are scraped.
-    pub fn active(&self) -> Vec<TargetStatus> {
+    fn active(&self) -> Vec<TargetStatus> {
         self.running.lock().jobs.iter().flat_map(|job| job.pool.active()).collect()
     }
 
-    /// The targets that relabelling dropped.
-    pub fn dropped(&self) -> Vec<DroppedTarget> {
+    fn dropped(&self) -> Vec<DroppedTarget> {
         self.running.lock().jobs.iter().flat_map(|job| job.pool.dropped()).collect()
     }
 }

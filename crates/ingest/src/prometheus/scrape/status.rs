@@ -3,68 +3,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use parking_lot::Mutex;
-use tripod_model::series::{Labels, SeriesMetadata};
+use tripod_model::series::{DroppedTarget, Labels, SeriesMetadata, TargetHealth, TargetStatus};
 
 use super::target::Target;
-
-/// A target that is scraped.
-#[derive(Clone, Debug)]
-pub struct TargetStatus {
-    /// The job.
-    pub pool: String,
-    /// Labels before relabelling.
-    pub discovered_labels: Labels,
-    /// Labels of its series.
-    pub labels: Labels,
-    /// What is asked.
-    pub url: String,
-    /// How the last scrape went.
-    pub health: TargetHealth,
-    /// Why the last scrape failed; empty when it did not.
-    pub last_error: String,
-    /// When the last scrape began, milliseconds since the Unix epoch; `None` before the first.
-    pub last_scrape: Option<i64>,
-    /// How long it took.
-    pub last_duration: Duration,
-    /// Time between scrapes.
-    pub interval: Duration,
-    /// How long a scrape may take.
-    pub timeout: Duration,
-    /// What the target says of its metric families.
-    pub metadata: Arc<HashMap<String, SeriesMetadata>>,
-}
-
-/// How a scrape went.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum TargetHealth {
-    /// There was none yet.
-    #[default]
-    Unknown,
-    /// Well.
-    Up,
-    /// Not at all.
-    Down,
-}
-
-impl TargetHealth {
-    /// The name in Prometheus' API.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Unknown => "unknown",
-            Self::Up => "up",
-            Self::Down => "down",
-        }
-    }
-}
-
-/// A target that relabelling dropped.
-#[derive(Clone, Debug)]
-pub struct DroppedTarget {
-    /// The job.
-    pub pool: String,
-    /// Labels before relabelling.
-    pub discovered_labels: Labels,
-}
 
 /// What a job's loops write and the API reads.
 #[derive(Debug)]

@@ -12,7 +12,7 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use parking_lot::Mutex;
 use tokio::sync::mpsc;
-use tripod_model::series::{Labels, SeriesExemplar, SeriesMetadata, is_stale};
+use tripod_model::series::{Labels, SeriesExemplar, SeriesMetadata, TargetHealth, is_stale};
 use tripod_storage::series::{LabelQuery, SelectSeries, SelectedSeries, SeriesAppended, SeriesBatch, SeriesStatistics};
 use tripod_storage::{AppendError, SelectError};
 

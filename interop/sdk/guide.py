@@ -1,16 +1,17 @@
-"""The sixseven service and its providers against `tripod serve`: what the guide lists is found again by SQL.
+"""The sixseven service and its providers against `tripod serve`, by each protocol of OTLP in turn: what the guide lists is found
+again by SQL.
 
     TRIPOD_BIN=… SIXSEVEN_BIN=… PROVIDERS_BIN=… python guide.py
 """
 
 import json
 import os
-import socket
 import subprocess
 import tempfile
-import time
 import urllib.error
 import urllib.request
+
+from ports import port, reachable, until
 
 EVENTS = """command_received command_handled command_error health_check get_job jobs_listed job_cancelled intent_parsed
 research_execution_error creative_execution_error research_started research_task_created research_poll_completed
@@ -35,12 +36,6 @@ PARENTS = {
 }
 
 
-def port():
-    with socket.socket() as taken:
-        taken.bind(("127.0.0.1", 0))
-        return taken.getsockname()[1]
-
-
 def call(method, url, body=None, **headers):
     data = None if body is None else json.dumps(body).encode()
     headers = {"content-type": "application/json"} | {k.replace("_", "-"): v for k, v in headers.items()}
@@ -53,29 +48,18 @@ def call(method, url, body=None, **headers):
         return error.code, None, error.headers
 
 
-def until(what, question, seconds=60):
-    deadline = time.monotonic() + seconds
-    while True:
-        try:
-            if answer := question():
-                return answer
-        except OSError:
-            pass
-        assert time.monotonic() < deadline, f"{what} does not come"
-        time.sleep(0.05)
-
-
-with tempfile.TemporaryDirectory() as data:
-    front, grpc, http, jaeger, api, provided = (port() for _ in range(6))
+def guide(protocol, data):
+    front, grpc, http, jaeger, prometheus, api, provided = (port() for _ in range(7))
     tripod = os.environ["TRIPOD_BIN"]
     listen = {"listen": front, "otlp-grpc-listen": grpc, "otlp-http-listen": http, "jaeger-listen": jaeger}
+    listen["prometheus-listen"] = prometheus
     server = [tripod, "serve", "--data-dir", data] + [f"--{name}=127.0.0.1:{port}" for name, port in listen.items()]
     base, providers = f"http://127.0.0.1:{api}", f"http://127.0.0.1:{provided}"
     urls = [f"--yutori-url={providers}", f"--freepik-url={providers}", "--poll-ms=5"]
     environment = {k: v for k, v in os.environ.items() if not k.startswith("OTEL_")} | {
         "ENVIRONMENT": "production",
-        "OTEL_EXPORTER_OTLP_ENDPOINT": f"http://127.0.0.1:{http}",
-        "OTEL_EXPORTER_OTLP_PROTOCOL": "http/protobuf",
+        "OTEL_EXPORTER_OTLP_ENDPOINT": f"http://127.0.0.1:{grpc if protocol == 'grpc' else http}",
+        "OTEL_EXPORTER_OTLP_PROTOCOL": protocol,
     }
     quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
     processes = [
@@ -88,10 +72,6 @@ with tempfile.TemporaryDirectory() as data:
         assert lines.returncode == 0, lines.stderr
         return [json.loads(line) for line in lines.stdout.splitlines() if line.startswith("{")]
 
-    def reachable(number):
-        socket.create_connection(("127.0.0.1", number), 1).close()
-        return True
-
     def behave(**behaviour):
         status, _, _ = call("PUT", f"{providers}/behaviour", {"latency_ms": 0} | behaviour)
         assert status == 204
@@ -103,7 +83,7 @@ with tempfile.TemporaryDirectory() as data:
         return until(f"the end of {job}", lambda: call("GET", f"{base}/jobs/{job}")[1]["status"] != "running")
 
     try:
-        until("the server", lambda: reachable(http))
+        until("the server", lambda: call("GET", f"http://127.0.0.1:{front}/health/ready")[0] == 200)
         until("the providers", lambda: reachable(provided))
         service = subprocess.Popen([os.environ["SIXSEVEN_BIN"], f"--listen=127.0.0.1:{api}", *urls], env=environment, **quiet)
         processes.append(service)
@@ -171,9 +151,14 @@ with tempfile.TemporaryDirectory() as data:
                 attributes = row["attributes"]
                 attributes = json.loads(attributes) if isinstance(attributes, str) else attributes
                 assert set(attributes) == labels, (name, attributes)
-        print(f"{len(EVENTS)} events, {len(PARENTS)} kinds of spans and {len(METRICS)} metrics were found by query")
+        print(f"{protocol}: {len(EVENTS)} events, {len(PARENTS)} kinds of spans and {len(METRICS)} metrics were found by query")
     finally:
         for process in reversed(processes):
             if process.poll() is None:
                 process.terminate()
                 process.wait(30)
+
+
+for protocol in ("grpc", "http/protobuf", "http/json"):
+    with tempfile.TemporaryDirectory() as data:
+        guide(protocol, data)

@@ -21,9 +21,10 @@ mod statement;
 
 #[cfg(feature = "sqlx")]
 pub use self::sqlx::Traced;
+pub use crate::redaction::sanitize;
 pub use call::DbCall;
 pub use metrics::{PoolState, watch_pool};
-pub use statement::{Statement, sanitize};
+pub use statement::Statement;
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -112,7 +113,7 @@ impl DbClient {
         }
         let statement = Arc::new(Statement::of_sql(sql));
         let mut statements = self.0.statements.write();
-        if statements.len() < MAX_REMEMBERED && sql.len() <= statement::MAX_TEXT {
+        if statements.len() < MAX_REMEMBERED && sql.len() <= crate::redaction::MAX_STATEMENT {
             statements.insert(sql.into(), statement.clone());
         }
         statement

@@ -119,3 +119,25 @@ mod with_sqlite {
         assert!(registry.prometheus_text().contains(r#"db_client_connection_max{pool="main"} 1"#));
     }
 }
+
+/// sqlx warns of slow statements by itself, with the whole statement. These are its fields; `tests/postgres.rs` has its own
+/// lines.
+#[test]
+fn statements_in_the_lines_of_libraries_have_no_values() {
+    let capture = Capture::new();
+    capture.run(|| {
+        tracing::warn!(
+            target: "sqlx::query",
+            summary = "SELECT 'canary-1', 2, …",
+            db.statement = "\n\nSELECT 'canary-1', 2, 3 WHERE 1 = 1\n",
+            rows_returned = 1,
+            "slow statement: execution time exceeded alert threshold"
+        );
+        tracing::info_span!("query", db.query.text = "SELECT 'canary-2'").in_scope(|| ());
+    });
+    let line = capture.logs().remove(0);
+    assert_eq!(line.get("db.statement"), Some(&Value::from("SELECT ? WHERE ? = ?")));
+    assert_eq!(line.get("summary"), Some(&Value::from("SELECT ?, …")));
+    assert_eq!(capture.span("query").get("db.query.text"), Some(&Value::from("SELECT ?")));
+    assert!(!format!("{:?}{:?}", capture.logs(), capture.spans()).contains("canary"));
+}

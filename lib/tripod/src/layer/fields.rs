@@ -1,12 +1,15 @@
 //! Fields of `tracing` as ours.
 
 use std::borrow::Cow;
+use std::cell::Cell;
 use std::error::Error;
 use std::fmt;
 
-use tracing::Event;
 use tracing::field::{Field, Visit};
+use tracing::span::Record;
+use tracing::{Event, Metadata};
 
+use super::message;
 use crate::context::{self, SpanContext};
 use crate::field::{Fields, Name, Value};
 use crate::logs::{ErrorReport, Level, LogEvent, timestamp};
@@ -41,10 +44,6 @@ macro_rules! record_values {
 
         fn record_str(&mut self, field: &Field, value: &str) {
             self.$set(field, Value::Text(Cow::Owned(value.to_owned())));
-        }
-
-        fn record_debug(&mut self, field: &Field, value: &dyn fmt::Debug) {
-            self.$set(field, Value::Text(Cow::Owned(format!("{value:?}"))));
         }
     };
 }
@@ -105,15 +104,30 @@ fn kind(text: &str) -> SpanKind {
 impl Visit for SpanVisitor<'_> {
     record_values!(set);
 
+    fn record_debug(&mut self, field: &Field, value: &dyn fmt::Debug) {
+        self.set(field, Value::Text(Cow::Owned(format!("{value:?}"))));
+    }
+
     fn record_error(&mut self, field: &Field, value: &(dyn Error + 'static)) {
         self.set(field, Value::Text(Cow::Owned(value.to_string())));
     }
 }
 
-/// Values on their way to a span. They are formatted before the span is locked: a `Debug` that logs would else wait for
-/// itself.
+/// Values on their way to a span.
 #[derive(Default)]
-pub(super) struct Collected(pub(super) Vec<(&'static str, Value)>);
+struct Collected(Vec<(&'static str, Value)>);
+
+/// Hands over what a span is to record. Values are formatted before the span is locked: a `Debug` that logs would else wait
+/// for itself.
+pub(super) fn collect(values: &Record<'_>, take: impl FnOnce(&mut Vec<(&'static str, Value)>)) {
+    // The list is lent out, so that recording a value does not allocate one; who records meanwhile gets a new one.
+    thread_local!(static FREE: Cell<Vec<(&'static str, Value)>> = const { Cell::new(Vec::new()) });
+    let mut collected = Collected(FREE.try_with(Cell::take).unwrap_or_default());
+    values.record(&mut collected);
+    take(&mut collected.0);
+    collected.0.clear();
+    let _ = FREE.try_with(|free| free.set(collected.0));
+}
 
 impl Collected {
     fn set(&mut self, field: &Field, value: Value) {
@@ -124,12 +138,17 @@ impl Collected {
 impl Visit for Collected {
     record_values!(set);
 
+    fn record_debug(&mut self, field: &Field, value: &dyn fmt::Debug) {
+        self.set(field, Value::Text(Cow::Owned(format!("{value:?}"))));
+    }
+
     fn record_error(&mut self, field: &Field, value: &(dyn Error + 'static)) {
         self.set(field, Value::Text(Cow::Owned(value.to_string())));
     }
 }
 
 struct EventVisitor {
+    place: &'static Metadata<'static>,
     message: Name,
     fields: Fields,
     error: Option<Box<ErrorReport>>,
@@ -147,6 +166,14 @@ impl EventVisitor {
 
 impl Visit for EventVisitor {
     record_values!(set);
+
+    fn record_debug(&mut self, field: &Field, value: &dyn fmt::Debug) {
+        if field.name() == "message" {
+            self.message = message::text(self.place, value);
+        } else {
+            self.set(field, Value::Text(Cow::Owned(format!("{value:?}"))));
+        }
+    }
 
     fn record_error(&mut self, field: &Field, value: &(dyn Error + 'static)) {
         if self.error.is_none() {
@@ -166,7 +193,8 @@ pub(super) fn log_event(
 ) -> LogEvent {
     let metadata = event.metadata();
     let count = metadata.fields().len();
-    let mut visitor = EventVisitor { message: Name::Borrowed(""), fields: Fields::with_capacity(count), error: None };
+    let fields = Fields::with_capacity(count);
+    let mut visitor = EventVisitor { place: metadata, message: Name::Borrowed(""), fields, error: None };
     event.record(&mut visitor);
     LogEvent {
         time: timestamp::now(),

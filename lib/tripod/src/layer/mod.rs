@@ -21,6 +21,7 @@ use crate::traces::{SpanEvent, SpanPipeline};
 
 mod fields;
 mod live;
+mod message;
 mod slab;
 mod subscriber;
 
@@ -163,12 +164,12 @@ impl TripodLayer {
 
     fn record(&self, open: &impl OpenSpans, id: &Id, values: &Record<'_>) {
         let Some(spans) = &self.0.spans else { return };
-        let mut collected = fields::Collected::default();
-        values.record(&mut collected);
-        open.look(id, |live| {
-            let Some(data) = live.data_mut() else { return };
-            let mut visitor = fields::SpanVisitor::new(data, &spans.limits);
-            collected.0.into_iter().for_each(|(name, value)| visitor.set_named(name, value));
+        fields::collect(values, |collected| {
+            open.look(id, |live| {
+                let Some(data) = live.data_mut() else { return };
+                let mut visitor = fields::SpanVisitor::new(data, &spans.limits);
+                collected.drain(..).for_each(|(name, value)| visitor.set_named(name, value));
+            });
         });
     }
 
@@ -191,18 +192,24 @@ impl TripodLayer {
             None => None,
         };
         let spans = self.0.spans.as_ref().filter(|_| self.0.events_on_spans);
-        let own = id.as_ref().and_then(|id| open.look(id, |live| (live.context().clone(), live.is_recording())));
-        let recording = id.as_ref().zip(spans).filter(|_| own.as_ref().is_some_and(|(_, recording)| *recording));
+        let (own, recording, function) = id
+            .as_ref()
+            .and_then(|id| {
+                open.view(id, |live, place| {
+                    (Some(live.context().clone()), live.is_recording(), function_of(place, metadata))
+                })
+            })
+            .unwrap_or_default();
+        let recording = id.as_ref().zip(spans).filter(|_| recording);
         if logs.is_none() && recording.is_none() {
             return;
         }
         let carried = if event.is_contextual() { context::parent_over(id.as_ref().map(Id::into_u64)) } else { None };
         let span = match (carried, own) {
             (Some(parent), _) => Some(parent.span),
-            (None, Some((span, _))) => Some(span),
+            (None, Some(span)) => Some(span),
             (None, None) => id.as_ref().and_then(|id| open.nearest(id, |live| live.context().clone())),
         };
-        let function = id.as_ref().and_then(|id| function_of(open.metadata(id)?, metadata));
         let mut event = fields::log_event(event, level, span, function);
         let event = match logs {
             Some(logs) => match logs.emit(event) {
@@ -238,8 +245,8 @@ trait OpenSpans {
     /// Looks at a span, or at the nearest above it, that has ids.
     fn nearest<R>(&self, id: &Id, look: impl FnOnce(&Live) -> R) -> Option<R>;
 
-    /// What is known of a span's place in the code.
-    fn metadata(&self, id: &Id) -> Option<&'static Metadata<'static>>;
+    /// As [`look`](Self::look), with the span's place in the code.
+    fn view<R>(&self, id: &Id, view: impl FnOnce(&Live, &'static Metadata<'static>) -> R) -> Option<R>;
 }
 
 impl<S: Subscriber + for<'a> LookupSpan<'a>> OpenSpans for Context<'_, S> {
@@ -256,8 +263,10 @@ impl<S: Subscriber + for<'a> LookupSpan<'a>> OpenSpans for Context<'_, S> {
         span.extensions().get::<Live>().map(look)
     }
 
-    fn metadata(&self, id: &Id) -> Option<&'static Metadata<'static>> {
-        Context::metadata(self, id)
+    fn view<R>(&self, id: &Id, view: impl FnOnce(&Live, &'static Metadata<'static>) -> R) -> Option<R> {
+        let span = self.span(id)?;
+        let extensions = span.extensions();
+        extensions.get::<Live>().map(|live| view(live, span.metadata()))
     }
 }
 

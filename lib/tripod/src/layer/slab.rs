@@ -101,6 +101,13 @@ impl Slab {
         self.table(id).lock().find(id)?.live.as_mut().map(look)
     }
 
+    /// As [`look`](Self::look), with the span's place in the code.
+    pub(super) fn view<R>(&self, id: &Id, view: impl FnOnce(&Live, &'static Metadata<'static>) -> R) -> Option<R> {
+        let mut table = self.table(id).lock();
+        let place = table.find(id)?;
+        place.live.as_ref().map(|live| view(live, place.metadata))
+    }
+
     /// Looks at an open span, or at the nearest above it, that has ids, and counts a handle more of the first.
     pub(super) fn share<R>(&self, id: &Id, look: impl FnOnce(&Live) -> R) -> (Option<R>, Option<Id>) {
         let mut table = self.table(id).lock();

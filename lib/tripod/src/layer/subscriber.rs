@@ -81,8 +81,8 @@ impl OpenSpans for TripodSubscriber {
         self.spans.nearest(id, look)
     }
 
-    fn metadata(&self, id: &Id) -> Option<&'static Metadata<'static>> {
-        self.spans.metadata(id)
+    fn view<R>(&self, id: &Id, view: impl FnOnce(&Live, &'static Metadata<'static>) -> R) -> Option<R> {
+        self.spans.view(id, view)
     }
 }
 

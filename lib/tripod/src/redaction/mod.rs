@@ -29,10 +29,13 @@ mod memory;
 mod number;
 mod replacement;
 mod scan;
+mod statement;
 mod url;
 
 pub use builder::RedactorBuilder;
 pub use replacement::Action;
+pub(crate) use statement::MAX_TEXT as MAX_STATEMENT;
+pub use statement::sanitize;
 
 use keys::{Class, Keys};
 use memory::Memory;
@@ -181,6 +184,12 @@ impl Redactor {
     pub fn event(&self, event: &mut LogEvent) {
         self.name(&mut event.event);
         self.fields(&mut event.fields);
+        // The beginning of a statement, as sqlx shows it beside the whole.
+        if event.logger == "sqlx::query"
+            && let Some((_, Value::Text(text))) = event.fields.iter_mut().find(|(name, _)| name == "summary")
+        {
+            *text = Cow::Owned(sanitize(text));
+        }
         if let Some(error) = event.error.as_deref_mut() {
             self.error(error);
         }
@@ -290,6 +299,11 @@ impl Redactor {
                 if let Cow::Owned(redacted) = self.query(text) {
                     *text = Cow::Owned(redacted);
                 }
+            }
+            // Libraries write statements as they are into lines and spans of their own: sqlx warns of slow ones.
+            Value::Text(text) if matches!(name, "db.statement" | "db.query.text") => {
+                *text = Cow::Owned(sanitize(text));
+                self.name(text);
             }
             Value::Text(text) => self.name(text),
             Value::Integer(number) if u64::try_from(*number).is_ok_and(number::is_card) => {

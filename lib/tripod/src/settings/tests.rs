@@ -174,6 +174,8 @@ fn all_that_is_wrong_or_compiled_out_is_said_at_once() {
     for (name, _) in wrong.iter().filter(|(name, _)| !name.contains("CERTIFICATE") && !name.contains("KEY")) {
         assert!(mistakes.0.iter().any(|mistake| mistake.name == *name), "{name} in {mistakes}");
     }
+    let zipkin = mistakes.0.iter().find(|mistake| mistake.name == "OTEL_TRACES_EXPORTER").unwrap();
+    assert!(zipkin.message.contains("use otlp, to a Collector"), "{zipkin:?}");
     #[cfg(not(feature = "sentry"))]
     assert!(read(&[("SENTRY_DSN", "https://k@s/1")]).is_err());
     let certificate = [("OTEL_TRACES_EXPORTER", "otlp"), ("OTEL_EXPORTER_OTLP_CERTIFICATE", "/does/not/exist")];

@@ -39,7 +39,8 @@ enum Exporter {
     Otlp,
     Console,
     None,
-    CompiledOut(&'static str),
+    /// With what to use instead.
+    CompiledOut(&'static str, &'static str),
 }
 
 const EXPORTERS: [(&str, Exporter); 7] = [
@@ -47,9 +48,10 @@ const EXPORTERS: [(&str, Exporter); 7] = [
     ("console", Exporter::Console),
     ("logging", Exporter::Console),
     ("none", Exporter::None),
-    ("zipkin", Exporter::CompiledOut("zipkin")),
-    ("jaeger", Exporter::CompiledOut("jaeger")),
-    ("otlp/stdout", Exporter::CompiledOut("otlp/stdout")),
+    // The specification deprecates Zipkin's exporter and has removed Jaeger's.
+    ("zipkin", Exporter::CompiledOut("zipkin", "otlp, to a Collector that exports to Zipkin")),
+    ("jaeger", Exporter::CompiledOut("jaeger", "otlp, which Jaeger takes")),
+    ("otlp/stdout", Exporter::CompiledOut("otlp/stdout", "console")),
 ];
 
 pub(super) fn read(variables: &mut Variables, service: &ServiceSettings) -> TraceSettings {
@@ -62,10 +64,8 @@ pub(super) fn read(variables: &mut Variables, service: &ServiceSettings) -> Trac
                     Exporter::Otlp => exporters.splice(..0, otlp::read(variables, TRACES)).for_each(drop),
                     Exporter::Console => console = true,
                     Exporter::None => {}
-                    Exporter::CompiledOut(name) => {
-                        // The specification deprecates Zipkin's exporter and has removed Jaeger's.
-                        let message =
-                            format!("the exporter {name} is not compiled in; use otlp, which all of them take");
+                    Exporter::CompiledOut(name, instead) => {
+                        let message = format!("the exporter {name} is not compiled in; use {instead}");
                         variables.mistake("OTEL_TRACES_EXPORTER", message);
                     }
                 }

@@ -55,10 +55,8 @@ impl Rule {
         Self { pattern: pattern.into(), action }
     }
 
-    fn fits(&self, span: &Beginning<'_>) -> bool {
-        let fits = |text: &str| fits(self.pattern.as_bytes(), text.as_bytes());
-        let routes = span.attributes.iter().filter(|(name, _)| name == "http.route" || name == "url.path");
-        fits(span.name) || routes.filter_map(|(_, value)| value.as_str()).any(fits)
+    fn fits(&self, texts: &[Option<&str>]) -> bool {
+        texts.iter().flatten().any(|text| fits(self.pattern.as_bytes(), text.as_bytes()))
     }
 }
 
@@ -77,7 +75,10 @@ impl Rules {
 
     /// What the first rule that fits says of a local root.
     pub fn decide(&self, span: &Beginning<'_>) -> Option<Action> {
-        self.0.iter().find(|rule| rule.fits(span)).map(|rule| rule.action)
+        let attribute = |wanted: &str| span.attributes.iter().find(|(name, _)| name == wanted)?.1.as_str();
+        // Looked up once for all rules.
+        let texts = [Some(span.name), attribute("http.route"), attribute("url.path")];
+        self.0.iter().find(|rule| rule.fits(&texts)).map(|rule| rule.action)
     }
 
     /// Puts these rules before others.

@@ -125,6 +125,8 @@ struct Ingest {
 struct Starts {
     empty: f64,
     after_kill: f64,
+    /// Share of the samples that a kill takes along.
+    lost: f64,
     /// With nothing of the files in memory, if the system let that be arranged.
     after_stop: f64,
     /// How long it took to stop.
@@ -236,10 +238,16 @@ async fn measure(args: &Args, system: System, binary: PathBuf, (start, steps): (
     let empty = running.started_after.as_secs_f64();
     let ingest = ingest(args, &place, &running, (start, steps)).await?;
     let asker = Asker::new(&running.url, covered)?;
+    let all = asker.number(r#"count({__name__!=""})"#).await?;
+    ensure!(all == args.series as u64, "{all} series are there instead of {}", args.series);
     for host in [0, hosts - 1] {
-        let (expected, found) = ((exporter::series_per_host() * steps) as u64, asker.samples_of(host).await?);
-        ensure!(found == expected, "{found} samples of a host are there instead of {expected}");
+        let (name, host) = (exporter::LARGEST_FAMILY, exporter::host(host));
+        let of_host = format!("{name}{{instance=\"{host}\"}}");
+        let expected = asker.number(&format!("count({of_host})")).await? * steps as u64;
+        let found = asker.number(&format!("sum(count_over_time({of_host}[30h]))")).await?;
+        ensure!(found == expected, "{found} samples of {of_host} are there instead of {expected}");
     }
+    let all_samples = format!("sum(count_over_time({}[30h])) or vector(0)", exporter::LARGEST_FAMILY);
     let mut answers = Vec::new();
     let mut questions = Vec::new();
     for question in &QUESTIONS {
@@ -258,14 +266,20 @@ async fn measure(args: &Args, system: System, binary: PathBuf, (start, steps): (
     let asked = (args.hot_runs * QUESTIONS.len()).max(1) as f64;
     let hot_cpu_seconds = (running.usage()?.cpu_seconds - before) / asked;
 
-    eprintln!("{title}: killed and started");
-    running.kill().await?;
-    let running = place.start("node_load1", end - 15.0, hosts).await?;
-    let after_kill = running.started_after.as_secs_f64();
+    // What lies in files now is what a kill would leave.
     running.settle(SETTLE).await?;
+    let before_kill = asker.number(&all_samples).await?;
+    let copy = copy(&place).await?;
     let begun = Instant::now();
     running.stop().await?;
     let stop = begun.elapsed().as_secs_f64();
+    eprintln!("{title}: starting as after kill -9");
+    let killed = copy.start("node_load1", end - 15.0, 0).await?;
+    let after_kill = killed.started_after.as_secs_f64();
+    let kept = Asker::new(&killed.url, covered)?.number(&all_samples).await?;
+    let lost = 1.0 - kept as f64 / before_kill as f64;
+    killed.stop().await?;
+    std::fs::remove_dir_all(&copy.directory)?;
     let cold = super::query::drop_caches();
     if let Err(error) = &cold {
         eprintln!("{title}: what the operating system holds of files stays: {error:#}");
@@ -287,7 +301,7 @@ async fn measure(args: &Args, system: System, binary: PathBuf, (start, steps): (
         }
     }
     running.stop().await?;
-    let starts = Starts { empty, after_kill, after_stop, stop };
+    let starts = Starts { empty, after_kill, lost, after_stop, stop };
     let (series, seed) = (args.series, args.seed);
     Ok(Measured {
         system,
@@ -337,6 +351,16 @@ async fn ingest(args: &Args, place: &Place, running: &Running, (start, steps): (
         resident_bytes: median(|(resident, _)| *resident),
         anonymous_bytes: median(|(_, anonymous)| *anonymous),
     })
+}
+
+/// A system's data as they lie now, for another start.
+async fn copy(place: &Place) -> Result<Place> {
+    let directory = place.directory.join("killed");
+    std::fs::create_dir_all(&directory)?;
+    let status = tokio::process::Command::new("cp").arg("-a").arg(place.data()).arg(&directory).status().await;
+    // What goes away meanwhile is not missed by a system that was killed either.
+    status.context("no tool \"cp\"")?;
+    Ok(Place { system: place.system, binary: place.binary.clone(), directory, settings: place.settings.clone() })
 }
 
 /// A flush is due every two hours; here hours pass within seconds, so it is due when that many samples are in the log.

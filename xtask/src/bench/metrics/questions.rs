@@ -171,12 +171,15 @@ impl Asker {
         Ok((elapsed, body))
     }
 
-    /// How many samples a host has.
-    pub(super) async fn samples_of(&self, host: usize) -> Result<u64> {
-        let query = format!("sum(count_over_time({{instance=\"{}\"}}[30h]))", exporter::host(host));
-        let parameters = [("query", query), ("time", (self.covered.end + 60.0).to_string())];
+    /// The one number that an instant query at the end of the data gives.
+    pub(super) async fn number(&self, query: &str) -> Result<u64> {
+        let parameters = [("query", query), ("time", &self.covered.end.to_string())];
         let url = reqwest::Url::parse_with_params(&format!("{}/api/v1/query", self.url), &parameters)?;
-        let answer: Value = self.client.get(url).send().await?.error_for_status()?.json().await?;
+        let response = self.client.get(url).send().await?;
+        let status = response.status();
+        let body = response.text().await?;
+        ensure!(status.is_success(), "{query} was answered with {status}: {body}");
+        let answer: Value = serde_json::from_str(&body)?;
         let value = answer["data"]["result"][0]["value"][1].as_str().context("nothing is stored")?;
         Ok(value.parse::<f64>()? as u64)
     }

@@ -17,7 +17,7 @@ const SIMILAR: f64 = 0.05;
 type Row = (&'static str, fn(&Measured) -> f64, fn(f64) -> String, bool);
 
 /// Each with what it is of a result, how it is written, and whether more is better.
-const ROWS: [Row; 16] = [
+const ROWS: [Row; 17] = [
     ("samples/s and core of the server", |of| of.ingest.samples_per_core_second, |value| count(value as u64), true),
     (
         "samples/s, all sharing the machine",
@@ -52,6 +52,7 @@ const ROWS: [Row; 16] = [
         false,
     ),
     ("start after kill -9", |of| of.starts.after_kill, milliseconds, false),
+    ("… share of samples lost", |of| of.starts.lost, |value| format!("{:.1}%", value * 100.0), false),
     ("start after a stop, cold", |of| of.starts.after_stop, milliseconds, false),
     ("stop", |of| of.starts.stop, milliseconds, false),
     (
@@ -118,7 +119,8 @@ pub(super) fn print(results: &[Measured]) {
         let values = results.iter().map(|result| write(pick(result)));
         let ratio = |peer: &&Measured| {
             let (own, peer) = (own.map_or(0.0, pick), pick(peer));
-            format!("{:.2}", if more { own / peer } else { peer / own })
+            let ratio = if more { own / peer } else { peer / own };
+            if ratio.is_finite() { format!("{ratio:.2}") } else { "–".to_owned() }
         };
         let ratios = own.iter().flat_map(|_| peers.iter().map(ratio));
         std::iter::once(name.to_owned()).chain(values).chain(ratios).collect()

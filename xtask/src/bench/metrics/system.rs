@@ -217,14 +217,6 @@ impl Running {
         }
     }
 
-    /// `kill -9`.
-    pub(super) async fn kill(self) -> Result<()> {
-        match self.process {
-            Process::Tripod(server) => server.kill().await,
-            Process::Peer { mut child, .. } => child.kill().await.context("it cannot be killed"),
-        }
-    }
-
     /// Has everything written into its final form and tells how large that is. Tripod did so when it stopped.
     pub(super) async fn on_disk(&self, place: &Place) -> Result<OnDisk> {
         let data = place.data();

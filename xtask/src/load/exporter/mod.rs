@@ -18,6 +18,9 @@ pub(crate) const INTERVAL_MILLIS: i64 = 15_000;
 /// Times are of this many bytes as a varint, so that they can be patched: the years 1987 to 2109.
 const TIME_BYTES: usize = 6;
 
+/// A family with more than a hundred series on each host.
+pub(crate) const LARGEST_FAMILY: &str = "node_cpu_seconds_total";
+
 /// The name of a host in the label `instance`.
 pub(crate) fn host(number: usize) -> String {
     format!("host-{number:03}.example.com:9100")

@@ -146,7 +146,7 @@ impl Part {
 fn scrape_time(seed: u64, start: i64, host: u32, step: usize) -> i64 {
     let phase = mix(seed, u64::from(host)) % INTERVAL_MILLIS as u64;
     let drawn = mix(seed ^ u64::from(host) << 32, step as u64);
-    let late = if drawn % 20 == 0 { 3 + (drawn >> 32) % 30 } else { 0 };
+    let late = if drawn.is_multiple_of(20) { 3 + (drawn >> 32) % 30 } else { 0 };
     start + step as i64 * INTERVAL_MILLIS + phase as i64 + late as i64
 }
 

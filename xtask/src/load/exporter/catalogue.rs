@@ -1,7 +1,7 @@
 //! What a host exposes: node-exporter's families, and those of a web service as the dashboards of the field ask for.
 //!
-//! On a host with node-exporter alone, about a quarter of the series change from scrape to scrape; here it is a third, as
-//! the service's are in.
+//! On a host with node-exporter alone, about a quarter of the series change from scrape to scrape; here it is nearly half,
+//! as the service's are in.
 
 use super::values::Kind;
 

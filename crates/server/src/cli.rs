@@ -73,6 +73,7 @@ Examples:
 
 Examples:
   tripod import dump.om
+  curl -s localhost:8000/metrics | tripod import -
   promtool tsdb dump-openmetrics data > dump.om && tripod import dump.om --server http://tripod:6767")]
     Import(ImportArgs),
     /// Print the configuration in effect, or all settings with their defaults.
@@ -127,7 +128,7 @@ pub(crate) enum Check {
 /// Arguments of `tripod import`.
 #[derive(Debug, Args)]
 pub(crate) struct ImportArgs {
-    /// Files of Prometheus text or OpenMetrics; samples without a time get that of the import.
+    /// Files of Prometheus text or OpenMetrics, "-" for standard input; samples without a time get that of the import.
     #[arg(required = true, value_name = "FILE")]
     pub(crate) files: Vec<PathBuf>,
     /// The form of the files; auto takes what ends with "# EOF" for OpenMetrics.

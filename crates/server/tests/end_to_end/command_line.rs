@@ -111,8 +111,12 @@ fn promql_is_asked_and_drawn() {
     let (code, out, error) = run(server.command(&["import"]).arg(&file));
     assert_eq!(code, 0, "{out}{error}");
     let ask = |query: &str, more: &[&str]| run(server.command(&["query", "--promql", query]).args(more));
+    let mut child = server.command(&["import", "-"]).stdin(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    child.stdin.take().unwrap().write_all(dump.as_bytes()).unwrap();
+    let output = child.wait_with_output().unwrap();
+    assert_eq!(String::from_utf8(output.stderr).unwrap(), "3 samples were kept\n");
     let (code, out, error) = ask("a", &["--at", "60", "--format", "table"]);
-    assert_eq!((code, out.as_str()), (0, "series   │ value\n─────────┼──────\na{b=\"c\"} │   2.0\n"), "{error}");
+    assert_eq!((code, out.as_str()), (0, "name │ b │ value\n─────┼───┼──────\na    │ c │   2.0\n"), "{error}");
     let doubled = ask("a * 2", &["--at", "1970-01-01T00:01:00Z"]).1;
     assert_eq!(doubled, "{\"metric\":{\"b\":\"c\"},\"value\":[60.0,\"4\"]}\n");
     let range = ["--at", "120", "--range", "2m", "--step", "1m"];

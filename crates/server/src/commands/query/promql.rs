@@ -183,27 +183,32 @@ fn samples(series: &Series) -> impl Iterator<Item = &(f64, Value)> {
     series.values.as_slice().iter().chain(series.histograms.as_slice())
 }
 
+/// A column for each label, and the value.
 fn instant(series: &[Series]) -> table::Answer {
-    let column = |name: &str| table::Column { name: name.to_owned() };
-    let row = |series: &Series| {
-        let values = samples(series).map(|(_, value)| match value {
-            Value::String(text) => text.parse().map_or_else(|_| text.as_str().into(), |number: f64| json!(number)),
-            other => text(other).into(),
-        });
+    let mut labels: Vec<&String> = series.iter().flat_map(|series| series.metric.keys()).collect();
+    labels.sort_unstable();
+    labels.dedup();
+    let value = |series: &Series| {
         // A range selector has several samples at one moment.
-        let mut values: Vec<Value> = values.collect();
-        let value = match values.len() {
-            1 => values.remove(0),
-            _ => samples(series)
-                .map(|(time, value)| format!("{} @{time}", text(value)))
-                .collect::<Vec<_>>()
-                .join(" ")
-                .into(),
-        };
-        vec![Value::from(title(&series.metric)), value]
+        let all: Vec<_> = samples(series).collect();
+        match all[..] {
+            [(_, Value::String(number))] => {
+                number.parse().map_or_else(|_| number.as_str().into(), |number: f64| json!(number))
+            }
+            [(_, value)] => text(value).into(),
+            _ => {
+                all.iter().map(|(time, value)| format!("{} @{time}", text(value))).collect::<Vec<_>>().join(" ").into()
+            }
+        }
     };
+    let row = |series: &Series| {
+        let known = labels.iter().map(|label| series.metric.get(*label).cloned().unwrap_or_default());
+        known.chain([value(series)]).collect()
+    };
+    let name = |label: &str| if label == "__name__" { "name" } else { label }.to_owned();
+    let names = labels.iter().map(|label| name(label)).chain(["value".to_owned()]);
     table::Answer {
-        columns: vec![column("series"), column("value")],
+        columns: names.map(|name| table::Column { name }).collect(),
         rows: series.iter().map(row).collect(),
         truncated: false,
         error: None,
@@ -304,14 +309,18 @@ mod tests {
             ]),
         );
         let text = table::lay_out(&instant(&vector), None);
-        assert!(text.contains(r#"up{job="a\"b"} │"#) && text.contains("count 3, sum 1.5"), "{text}");
+        assert_eq!(
+            text,
+            "name │ job │ value\n─────┼─────┼─────────────────\nup   │ a\"b │              1.0\n     │     │ count 3, sum 1.5\n"
+        );
         assert_eq!(csv(&vector[..1]), "time,series,value\n5,\"up{job=\"\"a\\\"\"b\"\"}\",1\n");
         assert_eq!(
             lines(&vector[..1]),
             "{\"metric\":{\"__name__\":\"up\",\"job\":\"a\\\"b\"},\"value\":[5.0,\"1\"]}\n"
         );
         for kind in ["scalar", "string"] {
-            assert!(table::lay_out(&instant(&parsed(kind, json!([5, "2"]))), None).contains("{} "), "{kind}");
+            let text = table::lay_out(&instant(&parsed(kind, json!([5, "2"]))), None);
+            assert_eq!(text, "value\n─────\n  2.0\n", "{kind}");
         }
         assert!(series(Data { result_type: "table".to_owned(), result: json!([]) }).is_err());
     }

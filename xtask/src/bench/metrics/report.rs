@@ -11,8 +11,9 @@ use crate::table::{self, count, mebibytes, milliseconds};
 /// Largest relative difference between values that are the same by the same rules.
 const SAME: f64 = 1e-9;
 
-/// VictoriaMetrics computes rates without extrapolating to the ends of the window, and with the sample before it.
-const SIMILAR: f64 = 0.05;
+/// VictoriaMetrics computes rates without extrapolating to the ends of the window, and with the sample before it;
+/// what is left of a share after subtracting from one differs most.
+const SIMILAR: f64 = 0.1;
 
 type Row = (&'static str, fn(&Measured) -> f64, fn(f64) -> String, bool);
 

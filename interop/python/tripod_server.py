@@ -12,7 +12,7 @@ from pathlib import Path
 
 import requests
 
-LISTENERS = {"front_door", "otlp_grpc", "otlp_http", "jaeger"}
+LISTENERS = {"front_door", "otlp_grpc", "otlp_http", "jaeger", "prometheus"}
 START_SECONDS = 120
 STOP_SECONDS = 60
 
@@ -28,7 +28,7 @@ class Server:
         self._addresses: dict[str, str] = {}
         self._listening = threading.Event()
         command = [binary, "serve", "--data-dir", str(data_dir)]
-        for flag in ("--listen", "--otlp-grpc-listen", "--otlp-http-listen", "--jaeger-listen"):
+        for flag in ("--listen", "--otlp-grpc-listen", "--otlp-http-listen", "--jaeger-listen", "--prometheus-listen"):
             command += [flag, "127.0.0.1:0"]
         for key, value in settings.items():
             command += ["--set", f"{key.replace('__', '.')}={value}"]
@@ -80,6 +80,10 @@ class Server:
     @property
     def jaeger(self) -> str:
         return "http://" + self._addresses["jaeger"]
+
+    @property
+    def prometheus(self) -> str:
+        return "http://" + self._addresses["prometheus"]
 
     def query(self, sql: str) -> list[dict]:
         """Rows as objects. Times are text, JSON columns are text too."""

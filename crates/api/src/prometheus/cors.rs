@@ -1,4 +1,4 @@
-use axum::extract::Request;
+use axum::extract::{Request, State};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use http::header::{
@@ -7,28 +7,33 @@ use http::header::{
 };
 use http::{HeaderMap, HeaderValue, Method, StatusCode};
 
-/// Lets scripts of other sites ask, as Prometheus does with its `--web.cors.origin` at its default. Who they are is the
-/// bearer token's business.
-pub(super) async fn cors(request: Request, next: Next) -> Response {
-    let cross = request.headers().contains_key(ORIGIN);
+use super::Shared;
+
+/// Lets scripts of other sites ask, those that [`crate::PrometheusSettings::cors_origin`] names. Who they are is the bearer
+/// token's business.
+pub(super) async fn cors(State(prometheus): State<Shared>, request: Request, next: Next) -> Response {
+    let origin = request.headers().get(ORIGIN).cloned();
     let mut response = match *request.method() {
         Method::OPTIONS => StatusCode::NO_CONTENT.into_response(),
         _ => next.run(request).await,
     };
-    if cross {
-        allow(response.headers_mut());
+    if let Some(origin) = origin {
+        let trusted = origin.to_str().is_ok_and(|text| prometheus.settings.allows_origin(text));
+        allow(response.headers_mut(), trusted.then_some(origin));
     }
     response
 }
 
-fn allow(headers: &mut HeaderMap) {
+fn allow(headers: &mut HeaderMap, origin: Option<HeaderValue>) {
     for (name, value) in [
         (ACCESS_CONTROL_ALLOW_HEADERS, "Accept, Authorization, Content-Type, Origin"),
         (ACCESS_CONTROL_ALLOW_METHODS, "GET, POST, OPTIONS"),
         (ACCESS_CONTROL_EXPOSE_HEADERS, "Date"),
-        (ACCESS_CONTROL_ALLOW_ORIGIN, "*"),
     ] {
         headers.insert(name, HeaderValue::from_static(value));
+    }
+    if let Some(origin) = origin {
+        headers.insert(ACCESS_CONTROL_ALLOW_ORIGIN, origin);
     }
     headers.append(VARY, HeaderValue::from_static("Origin"));
 }

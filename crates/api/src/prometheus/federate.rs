@@ -32,7 +32,7 @@ pub(super) async fn federate(State(prometheus): State<Shared>, request: Request)
         Ok(samples) => {
             let rows = samples.len() as u64;
             let content_type = if utf8 {
-                "text/plain; version=1.0.0; charset=utf-8; escaping=allow-utf-8"
+                "text/plain; version=0.0.4; charset=utf-8; escaping=allow-utf-8"
             } else {
                 "text/plain; version=0.0.4; charset=utf-8; escaping=underscores"
             };

@@ -10,8 +10,8 @@
 //! | `status/…`, `features`, `notifications` | about the server |
 //! | `admin/tsdb/…` | deletion; switched on by [`crate::PrometheusSettings::enable_admin_api`] |
 //!
-//! Beside them `/federate`, `/-/healthy`, `/-/ready` and `/-/reload`. Error types, messages and status codes are those of
-//! Prometheus 3. Answers are written as they are sent, without a tree of JSON between.
+//! Beside them `/api/v1/read` (remote read), `/federate`, `/-/healthy`, `/-/ready` and `/-/reload`. Error types, messages and
+//! status codes are those of Prometheus 3. Answers are written as they are sent, without a tree of JSON between.
 
 mod admin;
 mod answer;
@@ -26,6 +26,7 @@ mod lifecycle;
 mod metadata;
 mod parameters;
 mod query;
+mod remote_read;
 mod rules;
 mod settings;
 mod status;
@@ -115,9 +116,10 @@ pub fn router(prometheus: Prometheus) -> Router {
         .route("/status/walreplay", get_only(status::wal_replay))
         .route("/features", get_only(status::features))
         .route("/notifications", get_only(status::notifications))
+        .route("/read", post(remote_read::read))
         .route("/admin/tsdb/delete_series", post_or_put(admin::delete_series))
         .route("/admin/tsdb/clean_tombstones", post_or_put(admin::clean_tombstones))
-        .layer(middleware::from_fn(cors::cors));
+        .layer(middleware::from_fn_with_state(Arc::clone(&prometheus), cors::cors));
     Router::new()
         .nest("/api/v1", api)
         .route("/federate", get(federate::federate))

@@ -6,6 +6,9 @@ use super::answer::Answer;
 use super::error::ApiError;
 use super::parameters::{Parameters, parse_int};
 
+/// What Go reads as true or false, and nothing at all.
+const BOOLEANS: [&str; 13] = ["", "1", "t", "T", "TRUE", "true", "True", "0", "f", "F", "FALSE", "false", "False"];
+
 /// `rules`
 pub(super) async fn rules(_: Shared, parameters: Parameters) -> Result<Answer, ApiError> {
     parameters.narrow_selectors().map_err(ApiError::bad_data)?;
@@ -13,6 +16,13 @@ pub(super) async fn rules(_: Shared, parameters: Parameters) -> Result<Answer, A
     if !matches!(kind.as_str(), "" | "alert" | "record") {
         let kind = tripod_promql::literal::quote(&kind);
         return Err(ApiError::invalid("type", format!("not supported value {kind}")));
+    }
+
+    let exclude = parameters.first_of_url("exclude_alerts");
+    if !BOOLEANS.contains(&exclude) {
+        let exclude = tripod_promql::literal::quote(exclude);
+        let reason = format!("error converting exclude_alerts: strconv.ParseBool: parsing {exclude}: invalid syntax");
+        return Err(ApiError::invalid("exclude_alerts", reason));
     }
     let limit = parameters.first_of_url("group_limit");
     let token = parameters.first_of_url("group_next_token");

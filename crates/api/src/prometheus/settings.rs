@@ -1,6 +1,7 @@
 use serde::{Deserialize, Serialize};
 use std::time::Duration;
 use tripod_promql::engine;
+use tripod_storage::series::{LabelMatcher, MatchOp};
 
 /// How PromQL is evaluated, and what Prometheus' API allows. The defaults are those of Prometheus 3.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -18,6 +19,8 @@ pub struct PrometheusSettings {
     pub subquery_step_seconds: u64,
     /// Whether `/api/v1/admin/tsdb/…` may delete series.
     pub enable_admin_api: bool,
+    /// Sites whose scripts may ask, as a regular expression for all of the origin.
+    pub cors_origin: String,
     /// Functions and aggregations that Prometheus calls experimental.
     pub experimental_functions: bool,
     /// `[5m * 2]` in queries.
@@ -40,8 +43,10 @@ impl Default for PrometheusSettings {
             max_concurrent: engine.max_concurrency,
             subquery_step_seconds: engine.subquery_step_ms.unsigned_abs() / 1000,
             enable_admin_api: false,
+            cors_origin: ".*".to_owned(),
             experimental_functions: engine.experimental_functions,
-            duration_expressions: engine.duration_expressions,
+            // Prometheus 3.15 has them for good.
+            duration_expressions: true,
             extended_range_selectors: engine.extended_range_selectors,
             fill_modifiers: engine.fill_modifiers,
             delayed_name_removal: engine.delayed_name_removal,
@@ -68,12 +73,21 @@ impl PrometheusSettings {
         }
     }
 
+    /// Whether scripts of a site may ask.
+    pub(super) fn allows_origin(&self, origin: &str) -> bool {
+        self.origins().is_ok_and(|origins| origins.matches(origin))
+    }
+
+    fn origins(&self) -> Result<LabelMatcher, String> {
+        LabelMatcher::new("", MatchOp::Regex, self.cors_origin.as_str()).map_err(|error| error.to_string())
+    }
+
     /// Looks for values that cannot work: key and what is wrong with it.
     ///
     /// # Errors
     /// All mistakes.
     pub fn check(&self) -> Result<(), Vec<String>> {
-        let mistakes: Vec<String> = [
+        let mut mistakes: Vec<String> = [
             ("lookback_seconds", self.lookback_seconds),
             ("timeout_seconds", self.timeout_seconds),
             ("max_samples", self.max_samples as u64),
@@ -84,6 +98,9 @@ impl PrometheusSettings {
         .filter(|(_, value)| *value == 0)
         .map(|(key, _)| format!("{key} must be at least 1"))
         .collect();
+        if let Err(error) = self.origins() {
+            mistakes.push(format!("cors_origin: {error}"));
+        }
         if mistakes.is_empty() { Ok(()) } else { Err(mistakes) }
     }
 }

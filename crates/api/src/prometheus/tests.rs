@@ -298,6 +298,21 @@ async fn deletion_needs_its_switch() {
 }
 
 #[tokio::test]
+async fn only_named_sites_may_ask() {
+    let settings = PrometheusSettings { cors_origin: "https?://(grafana|perses)".to_owned(), ..Default::default() };
+    assert!(settings.check().is_ok());
+    let router = router_with(settings).await;
+    for (origin, allowed) in [("https://perses", true), ("http://grafana.evil", false)] {
+        let request = Request::get("/api/v1/query?query=1").header("origin", origin).body(Body::empty()).unwrap();
+        let (status, headers, _) = send(&router, request).await;
+        let answered = headers.get("access-control-allow-origin").map(|value| value.to_str().unwrap());
+        assert_eq!((status.as_u16(), answered), (200, allowed.then_some(origin)));
+    }
+    let wrong = PrometheusSettings { cors_origin: "(".to_owned(), ..Default::default() };
+    assert!(wrong.check().unwrap_err()[0].starts_with("cors_origin: "));
+}
+
+#[tokio::test]
 async fn answers_are_compressed_and_open_to_other_sites() {
     let router = router_of_defaults().await;
     let request = Request::get("/api/v1/query?query=requests&time=60")
@@ -307,7 +322,7 @@ async fn answers_are_compressed_and_open_to_other_sites() {
         .unwrap();
     let (status, headers, body) = send(&router, request).await;
     assert_eq!((status.as_u16(), &headers["content-encoding"]), (200, &"gzip".parse().unwrap()));
-    assert_eq!(headers["access-control-allow-origin"], "*");
+    assert_eq!(headers["access-control-allow-origin"], "http://grafana");
     let mut text = String::new();
     flate2::read::GzDecoder::new(&body[..]).read_to_string(&mut text).unwrap();
     let json: Json = serde_json::from_str(&text).unwrap();

@@ -121,7 +121,6 @@ impl WireHistogram {
             histogram = FloatHistogram { counter_reset_hint: self.hint, ..histogram.to_schema(MAX_SCHEMA) };
         }
         histogram.validate().map_err(|error| error.to_string())?;
-        histogram.compact(0);
         Ok(histogram)
     }
 }

@@ -6,6 +6,7 @@ use md5::{Digest, Md5};
 use regex::Regex;
 use serde::Deserialize;
 use tripod_model::series::LabelsBuilder;
+use tripod_storage::series::pattern_to_rust;
 
 /// One rule.
 #[derive(Clone, Debug, Deserialize)]
@@ -120,7 +121,8 @@ impl TryFrom<Unchecked> for RelabelRule {
         Ok(Self {
             source_labels: source_labels.unwrap_or_default(),
             separator: separator.unwrap_or_else(|| ";".to_owned()),
-            regex: Regex::new(&format!("^(?s:{pattern})$"))
+            regex: pattern_to_rust(&pattern)
+                .and_then(|rust| Regex::new(&format!("^(?s:{rust})$")).map_err(|error| error.to_string()))
                 .map_err(|error| format!("the regex {pattern:?} cannot be read: {error}"))?,
             modulus: modulus.unwrap_or(1),
             target_label: target_label.unwrap_or_default(),

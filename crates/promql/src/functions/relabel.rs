@@ -17,7 +17,8 @@ pub(super) fn label_replace(
         return Err(QueryError::execution("label_replace takes five arguments"));
     };
     let (target, replacement, source) = (target.text(), replacement.text(), source.text());
-    let regex = Regex::new(&format!("^(?s:{})$", pattern_to_rust(pattern.text()))).map_err(|_| {
+    let rust = pattern_to_rust(pattern.text()).ok();
+    let regex = rust.and_then(|rust| Regex::new(&format!("^(?s:{rust})$")).ok()).ok_or_else(|| {
         QueryError::execution(format!("invalid regular expression in label_replace(): {}", pattern.text()))
     })?;
     if target.is_empty() {

@@ -82,7 +82,7 @@ impl Parser<'_> {
         let literal = self.next()?;
         let value = self.string(literal)?;
         LabelMatcher::new(label, op, value).map_err(|error| {
-            let message = format!("error parsing regexp: {}: `{}`", error.reason, error.pattern);
+            let message = format!("error parsing regexp: {}", error.reason);
             self.error(token.span.to(literal.span), message)
         })
     }

@@ -4,7 +4,8 @@ use std::sync::Arc;
 use regex::Regex;
 use tripod_model::series::Labels;
 
-use super::pattern::{Shape, shape, to_rust};
+use super::go_regex::to_rust;
+use super::pattern::{Shape, shape};
 
 /// How a label is compared.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -40,7 +41,7 @@ struct Expression {
 pub struct InvalidRegex {
     /// What was given.
     pub pattern: String,
-    /// What is wrong with it.
+    /// What is wrong with it, in Go's words.
     pub reason: String,
 }
 
@@ -55,12 +56,9 @@ impl LabelMatcher {
         let regex = match op {
             MatchOp::Equal | MatchOp::NotEqual => None,
             MatchOp::Regex | MatchOp::NotRegex => {
-                let rust = to_rust(&value);
-                // On its own first: a parenthesis too many must not close the group that anchors.
-                let invalid =
-                    |error: &dyn fmt::Display| InvalidRegex { pattern: value.clone(), reason: error.to_string() };
-                regex_syntax::Parser::new().parse(&rust).map_err(|error| invalid(&error))?;
-                let regex = Regex::new(&format!("^(?s:{rust})$")).map_err(|error| invalid(&error))?;
+                let invalid = |reason| InvalidRegex { pattern: value.clone(), reason };
+                let rust = to_rust(&value).map_err(invalid)?;
+                let regex = Regex::new(&format!("^(?s:{rust})$")).map_err(|error| invalid(error.to_string()))?;
                 Some(Arc::new(Expression { shape: shape(&rust), regex }))
             }
         };

@@ -5,6 +5,7 @@
 
 mod batch;
 pub mod chunk;
+mod go_regex;
 mod index;
 mod matcher;
 pub mod memory;
@@ -22,10 +23,10 @@ use tripod_model::series::{Labels, SeriesExemplar, SeriesMetadata};
 
 pub use batch::{FloatSample, HistogramSample, RejectedSample, Rejection, SeriesAppended, SeriesBatch};
 pub use chunk::{ChunkError, ChunkKind, EncodedChunk, OpenChunk};
+pub use go_regex::to_rust as pattern_to_rust;
 pub use index::LabelIndex;
 pub use matcher::{InvalidRegex, LabelMatcher, MatchOp};
 pub use memory::{MemorySeriesStore, check_histogram};
-pub use pattern::to_rust as pattern_to_rust;
 pub use select::{Chunk, LabelQuery, MillisRange, SelectSeries, SelectedSeries};
 pub use statistics::{NameCount, SeriesStatistics};
 

@@ -26,6 +26,10 @@ pub(super) fn evaluate(
 ) -> Result<Evaluated, QueryError> {
     match (plan.lhs.gives, plan.rhs.gives) {
         (ValueType::Scalar, ValueType::Scalar) => {
+            if matches!(plan.op, BinaryOp::TrimUpper | BinaryOp::TrimLower) {
+                let message = format!("operator {:?} not allowed for Scalar operations", plan.op.sign());
+                return Err(QueryError::execution(message));
+            }
             let mut left = evaluator.scalar(&plan.lhs, grid, notes)?;
             let right = evaluator.scalar(&plan.rhs, grid, notes)?;
             for (left, right) in left.iter_mut().zip(right) {

@@ -103,9 +103,9 @@ class Tripod(Server):
 class Pair:
     """Both, with the same configuration."""
 
-    def __init__(self, folder: Path, config: str = "", tripod_config: str | None = None):
-        self.prometheus = Prometheus(folder / "prometheus", config)
-        self.tripod = Tripod(folder / "tripod", config if tripod_config is None else tripod_config)
+    def __init__(self, folder: Path, config: str = "", tripod_config: str | None = None, flags=(), settings=None):
+        self.tripod = Tripod(folder / "tripod", config if tripod_config is None else tripod_config, **(settings or {}))
+        self.prometheus = Prometheus(folder / "prometheus", config, *flags)
 
     def __iter__(self):
         return iter((self.prometheus, self.tripod))

@@ -59,7 +59,7 @@ impl Server {
         let begun = Instant::now();
         let mut command = Command::new(&launch.bin);
         command.arg("serve").arg("--data-dir").arg(&launch.data_dir);
-        for flag in ["--listen", "--otlp-grpc-listen", "--otlp-http-listen", "--jaeger-listen"] {
+        for flag in ["--listen", "--otlp-grpc-listen", "--otlp-http-listen", "--jaeger-listen", "--prometheus-listen"] {
             command.args([flag, "127.0.0.1:0"]);
         }
         for (key, value) in &launch.settings {

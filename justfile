@@ -48,6 +48,10 @@ fuzz seconds="60":
 bench-ingest *arguments:
     cargo xtask bench ingest {{arguments}}
 
+# Tripod, Prometheus and VictoriaMetrics with the same metrics; their binaries must be there.
+bench-metrics *arguments:
+    cargo xtask bench metrics {{arguments}}
+
 # How attributes are stored, measured.
 bench-attributes:
     cargo run --release --package tripod-bench --bin attributes

@@ -1,5 +1,11 @@
-import math
+"""Points of the official SDK become series: names, labels and values of the compatibility specification,
+https://opentelemetry.io/docs/specs/otel/compatibility/prometheus_and_openmetrics/."""
 
+import json
+import math
+from collections import defaultdict
+
+import requests
 from exporters import Exported
 from opentelemetry.metrics import CallbackOptions, Observation
 from opentelemetry.sdk.metrics import AlwaysOnExemplarFilter, Counter, Histogram, MeterProvider
@@ -9,11 +15,23 @@ from opentelemetry.sdk.metrics.export import Gauge as GaugeData
 from opentelemetry.sdk.metrics.export import Histogram as HistogramData
 from opentelemetry.sdk.metrics.export import Sum as SumData
 from opentelemetry.sdk.metrics.view import ExponentialBucketHistogramAggregation, View
+from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace import TracerProvider
 from tripod_server import nanos
-from values import same_attributes, same_context, same_id, same_json
 
-TEMPORALITIES = {AggregationTemporality.DELTA: "delta", AggregationTemporality.CUMULATIVE: "cumulative"}
+# The names of the instruments below as series: units are spelled out, counters end in _total.
+NAMES = {
+    "process.cpu": "process_cpu_ratio",
+    "process.threads": "process_threads",
+    "process.page_faults": "process_page_faults_total",
+    "requests": "requests_total",
+    "bytes.sent": "bytes_sent_total",
+    "queue.length": "queue_length",
+    "temperature": "temperature_celsius",
+    "request.duration": "request_duration_seconds",
+    "exponential.duration": "exponential_duration_seconds",
+}
+TYPES = {GaugeData: "gauge", HistogramData: "histogram", ExponentialHistogramData: "histogram"}
 
 
 def record_golden_metrics(meter):
@@ -52,62 +70,6 @@ def record_golden_metrics(meter):
             exponential.record(value, {"route": "/a"})
 
 
-def check_exemplars(point, row, what):
-    found = row["exemplars"] or []
-    assert len(found) == len(point.exemplars), what
-    for sent, stored in zip(point.exemplars, found, strict=True):
-        assert nanos(stored["time"]) == sent.time_unix_nano, what
-        check_number(sent.value, stored, what)
-        same_id(sent.trace_id, stored["trace_id"], 32, what)
-        same_id(sent.span_id, stored["span_id"], 16, what)
-        same_json(sent.filtered_attributes, stored["attributes"], what)
-
-
-def check_number(value, row, what):
-    if isinstance(value, int):
-        assert (row["value_int"], row["value_double"]) == (value, None), what
-    else:
-        assert (row["value_int"], row["value_double"]) == (None, value), what
-
-
-def check_point(metric, point, row):
-    what = f"{metric.name} {dict(point.attributes or {})}"
-    data = metric.data
-    assert nanos(row["time"]) == point.time_unix_nano, what
-    start = point.start_time_unix_nano
-    assert nanos(row["start_time"]) == (start or None), what
-    assert row["unit"] == (metric.unit or None), what
-    assert row["description"] == (metric.description or None), what
-    assert row["temporality"] == TEMPORALITIES.get(getattr(data, "aggregation_temporality", None), "unspecified"), what
-    assert row["is_monotonic"] == getattr(data, "is_monotonic", False), what
-    assert row["flags"] == 0, what
-    check_exemplars(point, row, what)
-    match data:
-        case GaugeData():
-            assert row["kind"] == "gauge", what
-            check_number(point.value, row, what)
-        case SumData():
-            assert row["kind"] == "sum", what
-            check_number(point.value, row, what)
-        case HistogramData():
-            assert row["kind"] == "histogram", what
-            assert row["explicit_bounds"] == list(point.explicit_bounds), what
-            assert row["bucket_counts"] == list(point.bucket_counts), what
-        case ExponentialHistogramData():
-            assert row["kind"] == "exponential_histogram", what
-            assert row["scale"] == point.scale, what
-            assert row["zero_count"] == point.zero_count, what
-            assert (row["zero_threshold"] or 0.0) == 0.0, what
-            for side in ("positive", "negative"):
-                buckets = getattr(point, side)
-                assert (row[f"{side}_offset"] or 0) == buckets.offset, what
-                assert (row[f"{side}_counts"] or []) == list(buckets.bucket_counts), what
-    if isinstance(data, (HistogramData, ExponentialHistogramData)):
-        assert row["count"] == point.count, what
-        assert math.isclose(row["sum"], point.sum, rel_tol=0), what
-        assert (row["min"], row["max"]) == (point.min, point.max), what
-
-
 def run(server, transport, resource, preferred_temporality=None):
     exported = Exported()
     exporter = transport.metrics(server, exported)
@@ -128,62 +90,158 @@ def run(server, transport, resource, preferred_temporality=None):
             View(instrument_name="requests", attribute_keys={"route", "list"}),
         ],
     )
-    meter = provider.get_meter(
-        "interop.meter", "0.9.1", "https://opentelemetry.io/schemas/1.21.0", {"scope.attribute": True}
-    )
+    meter = provider.get_meter("interop.meter", "0.9.1", "https://opentelemetry.io/schemas/1.21.0")
     record_golden_metrics(meter)
     assert provider.force_flush(60_000)
-    record_golden_metrics(provider.get_meter("bare"))
+    record_golden_metrics(meter)
     assert provider.force_flush(60_000)
     provider.shutdown()
     assert exported.failures == 0
     return exported.batches
 
 
+def text(value) -> str:
+    """An attribute's value as a label's."""
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, (list, tuple)):
+        return json.dumps(value, separators=(",", ":"), ensure_ascii=False)
+    return str(value)
+
+
+def bound(value: float) -> str:
+    return f"{value:g}"
+
+
+class Expected:
+    """The samples that points must become. What is sent as differences is added up."""
+
+    def __init__(self, target: dict):
+        self.target = target
+        self.samples = {}
+        self.native = {}
+        self.sums = defaultdict(float)
+        self.exemplars = set()
+
+    def sample(self, point, name, value, is_delta, **labels):
+        labels = {key.replace(".", "_"): text(given) for key, given in (point.attributes or {}).items()} | labels
+        series = (name, tuple(sorted((self.target | labels).items())))
+        if is_delta:
+            self.sums[series] += value
+            value = self.sums[series]
+        self.samples[series, point.time_unix_nano // 1_000_000] = value
+
+    def point(self, metric, point):
+        name, data = NAMES[metric.name], metric.data
+        is_delta = getattr(data, "aggregation_temporality", None) == AggregationTemporality.DELTA
+        self.exemplars |= {(name, f"{given.trace_id:032x}") for given in point.exemplars if given.trace_id}
+        match data:
+            case GaugeData() | SumData():
+                self.sample(point, name, point.value, is_delta)
+            case HistogramData():
+                self.sample(point, f"{name}_count", point.count, is_delta)
+                self.sample(point, f"{name}_sum", point.sum, is_delta)
+                below = 0
+                for upper, count in zip([*point.explicit_bounds, math.inf], point.bucket_counts, strict=True):
+                    below += count
+                    le = "+Inf" if upper == math.inf else bound(upper)
+                    self.sample(point, f"{name}_bucket", below, is_delta, le=le)
+            case ExponentialHistogramData():
+                labels = self.target | {key: text(given) for key, given in point.attributes.items()}
+                series = (name, tuple(sorted(labels.items())))
+                self.native[series, point.time_unix_nano // 1_000_000] = (point.count, point.sum, point)
+
+
 def check(server, service, batches):
-    rows = server.query(f"select * from metrics where service_name = '{service}'")
-    index = {}
-    for row in rows:
-        index.setdefault((row["name"], nanos(row["time"]), row["scope_name"], row["attributes"]), []).append(row)
-    points = 0
-    kinds = set()
-    exemplars = 0
+    target = {"job": f"interop/{service}", "instance": "instance-1"}
+    expected = Expected(target)
+    metrics = {}
     for batch in batches:
         for resource_metrics in batch.resource_metrics:
             for scope_metrics in resource_metrics.scope_metrics:
                 for metric in scope_metrics.metrics:
+                    metrics[metric.name] = metric
                     for point in metric.data.data_points:
-                        points += 1
-                        row = find(index, metric, point, scope_metrics.scope)
-                        check_point(metric, point, row)
-                        same_context(scope_metrics.scope, resource_metrics.resource, row, metric.name)
-                        kinds.add(row["kind"])
-                        exemplars += len(point.exemplars)
-    assert points == len(rows)
-    assert kinds == {"gauge", "sum", "histogram", "exponential_histogram"}
-    assert exemplars > 5
+                        expected.point(metric, point)
+    assert metrics.keys() == NAMES.keys()
+
+    selector = f'{{job="interop/{service}"}}'
+    rows = server.query(f"select * from points('{selector}') where name <> 'target_info'")
+    floats, native = {}, {}
+    for row in rows:
+        series = (row["name"], tuple(sorted(json.loads(row["labels"]).items())))
+        key = (series, nanos(row["time"]) // 1_000_000)
+        assert key not in floats and key not in native
+        if row["histogram"] is None:
+            floats[key] = row["value"]
+        else:
+            native[key] = json.loads(row["histogram"])
+    assert floats.keys() == expected.samples.keys()
+    for key, value in expected.samples.items():
+        assert math.isclose(floats[key], value, rel_tol=1e-12), key
+    assert native.keys() == expected.native.keys() and native
+    for key, (count, total, point) in expected.native.items():
+        found = native[key]
+        assert (float(found["count"]), float(found["sum"])) == (count, total)
+        # The zero bucket is one more, from -threshold to threshold.
+        filled = [int(float(bucket[3])) for bucket in found["buckets"] if float(bucket[1]) > 0]
+        assert filled == [count for count in point.positive.bucket_counts if count]
+        base = 2 ** (2**-point.scale)
+        first = point.positive.offset + next(i for i, n in enumerate(point.positive.bucket_counts) if n)
+        lower = min(float(bucket[1]) for bucket in found["buckets"] if float(bucket[1]) > 0)
+        assert math.isclose(lower, base**first, rel_tol=1e-9)
+    check_described(server, service, metrics)
+    check_exemplars(server, selector, expected.exemplars)
 
 
-def find(index, metric, point, scope):
-    for (name, time, scope_name, _), rows in index.items():
-        if (name, time, scope_name) != (metric.name, point.time_unix_nano, scope.name):
-            continue
-        for row in rows:
-            try:
-                same_attributes(point.attributes, row, "attributes", metric.name)
-            except AssertionError:
-                continue
-            return row
-    raise AssertionError(f"{metric.name} {dict(point.attributes or {})} is not found")
+def check_described(server, service, metrics):
+    """Types, units, texts, and what the target is."""
+    found = {row["name"]: row for row in server.query("select distinct name, type, unit, help from series")}
+    for name, metric in metrics.items():
+        kind = TYPES.get(type(metric.data)) or ("counter" if metric.data.is_monotonic else "gauge")
+        series = NAMES[name] + ("_count" if isinstance(metric.data, HistogramData) else "")
+        assert (found[series]["type"], found[series]["help"]) == (kind, metric.description or None), name
+    (info,) = server.query(f"select distinct labels from points('target_info{{job=\"interop/{service}\"}}')")
+    labels = json.loads(info["labels"])
+    assert labels["host_name"] == "höst ☃" and labels["ports"] == "[1,2,3]" and labels["is_test"] == "true"
 
 
-def test_golden_points_field_by_field(server, transport, service, resource):
+def check_exemplars(server, selector, sent):
+    """The last exemplars of a series are kept with the span in which they were measured."""
+    answer = requests.get(
+        f"{server.front_door}/prometheus/api/v1/query_exemplars",
+        params={"query": selector, "start": 0, "end": 4_000_000_000},
+        timeout=30,
+    ).json()
+    assert answer["status"] == "success", answer
+    found = set()
+    for series in answer["data"]:
+        name = series["seriesLabels"]["__name__"].removesuffix("_bucket")
+        labels = [exemplar["labels"] for exemplar in series["exemplars"]]
+        found |= {(name, known["trace_id"]) for known in labels if "trace_id" in known}
+    assert found and found <= sent, (found, sent)
+    assert {name for name, _ in found} >= {"requests_total", "request_duration_seconds"}, found
+
+
+def test_golden_points_sample_by_sample(server, transport, service, resource):
     check(server, service, run(server, transport, resource))
 
 
-def test_delta_points_field_by_field(server, transport, service, resource):
+def test_differences_are_added_up(server, transport, service, resource):
     delta = AggregationTemporality.DELTA
-    batches = run(server, transport, resource, {Counter: delta, Histogram: delta})
-    check(server, service, batches)
-    temporalities = server.query(f"select distinct temporality from metrics where service_name = '{service}'")
-    assert {row["temporality"] for row in temporalities} == {"delta", "cumulative", "unspecified"}
+    check(server, service, run(server, transport, resource, {Counter: delta}))
+    # Exponential histograms of two exports may have two scales; their sums are Tripod's own arithmetic.
+    batches = run(server, transport, resource.merge(Resource({"service.instance.id": "instance-2"})), {Histogram: delta})
+    counts = [
+        point.count
+        for batch in batches
+        for scope in batch.resource_metrics[0].scope_metrics
+        for metric in scope.metrics
+        if isinstance(metric.data, ExponentialHistogramData)
+        for point in metric.data.data_points
+    ]
+    found = server.query(
+        "select histogram->>'count' as count from points('exponential_duration_seconds"
+        f'{{instance="instance-2",job="interop/{service}"}}\') order by time'
+    )
+    assert [float(row["count"]) for row in found] == [counts[0], sum(counts)]

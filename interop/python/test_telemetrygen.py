@@ -52,11 +52,16 @@ def test_logs(server, transport, service):
     assert server.count("logs", f"service_name = '{service}' and body = 'the message ☃'") == logs
 
 
-@pytest.mark.parametrize("kind", ["Gauge", "Sum", "Histogram", "ExponentialHistogram"])
+# The series that count the points of each kind.
+COUNTED = {"Gauge": "gen", "Sum": "gen_total", "Histogram": "gen_count", "ExponentialHistogram": "gen"}
+
+
+@pytest.mark.parametrize("kind", COUNTED)
 @pytest.mark.parametrize("transport", ["grpc", "http"])
 def test_metrics(server, transport, kind, service):
-    report = generate(server, "metrics", transport, service, "--metrics", "500", "--metric-type", kind)
+    # A series for each point: all of one series within a millisecond would be one sample.
+    unique = ("--unique-timeseries", "--unique-timeseries-duration", "1h")
+    report = generate(server, "metrics", transport, service, "--metrics", "500", "--metric-type", kind, *unique)
     metrics = reported(report, "metrics")
     assert metrics == WORKERS * 500
-    stored = {"ExponentialHistogram": "exponential_histogram"}.get(kind, kind.lower())
-    assert server.count("metrics", f"service_name = '{service}' and kind = '{stored}'") == metrics
+    assert server.count(f"points('{COUNTED[kind]}{{job=\"{service}\"}}')") == metrics

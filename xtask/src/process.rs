@@ -15,6 +15,10 @@ pub(crate) struct Usage {
     pub(crate) cpu_seconds: f64,
     /// The most that was ever resident, bytes.
     pub(crate) peak_bytes: u64,
+    /// What is resident now, bytes.
+    pub(crate) resident_bytes: u64,
+    /// What of that is no file's, bytes: pages of files go when others need the memory.
+    pub(crate) anonymous_bytes: u64,
 }
 
 impl Usage {
@@ -36,6 +40,8 @@ impl Usage {
         Ok(Self {
             cpu_seconds: cpu_seconds(&stat).with_context(|| format!("/proc/{pid}/stat has another form: {stat}"))?,
             peak_bytes: kib("VmHWM") * 1024,
+            resident_bytes: kib("VmRSS") * 1024,
+            anonymous_bytes: kib("RssAnon") * 1024,
         })
     }
 

@@ -48,7 +48,8 @@ pub(crate) const FRONT_DOOR: &str = "front_door";
 pub(crate) const OTLP_GRPC: &str = "otlp_grpc";
 pub(crate) const OTLP_HTTP: &str = "otlp_http";
 pub(crate) const JAEGER: &str = "jaeger";
-const LISTENERS: [&str; 4] = [FRONT_DOOR, OTLP_GRPC, OTLP_HTTP, JAEGER];
+pub(crate) const PROMETHEUS: &str = "prometheus";
+const LISTENERS: [&str; 5] = [FRONT_DOOR, OTLP_GRPC, OTLP_HTTP, JAEGER, PROMETHEUS];
 
 impl Server {
     /// Starts the server and waits until it is ready.

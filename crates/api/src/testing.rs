@@ -13,13 +13,10 @@ use http_body_util::BodyExt;
 use parking_lot::Mutex;
 use tokio::sync::Notify;
 use tower::ServiceExt;
-use tripod_model::sink::{LogSink, MetricSink, Sink, SpanSink};
-use tripod_model::{
-    Attribute, LogRecord, Metric, MetricKind, Number, Point, PointValue, Resource, Scope, SeverityNumber, Span, SpanId,
-    TraceId,
-};
+use tripod_model::sink::{LogSink, Sink, SpanSink};
+use tripod_model::{Attribute, LogRecord, Resource, Scope, SeverityNumber, Span, SpanId, TraceId};
 use tripod_storage::memory::MemoryStore;
-use tripod_storage::record::{LogRows, MetricRows, SpanRows};
+use tripod_storage::record::{LogRows, SpanRows};
 use tripod_storage::{AppendError, Batch, Select, SelectError, Selection, Store};
 
 /// 2026-01-01T00:00:00Z.
@@ -50,8 +47,8 @@ pub(crate) fn spans<'a>(spans: impl IntoIterator<Item = (&'a Resource<'a>, Scope
     batch
 }
 
-/// Two log records and one point of a gauge.
-pub(crate) fn logs_and_metrics() -> [Batch; 2] {
+/// Two log records.
+pub(crate) fn logs() -> Batch {
     let service = resource([Attribute::new("service.name", "cart")]);
     let mut logs = LogRows::new(T0 as i64);
     logs.resource(&service);
@@ -66,18 +63,7 @@ pub(crate) fn logs_and_metrics() -> [Batch; 2] {
             ..LogRecord::default()
         });
     }
-    let mut metrics = MetricRows::new(T0 as i64);
-    metrics.resource(&service);
-    metrics.scope(&Scope::default());
-    metrics.metric(&Metric { name: "load".into(), kind: MetricKind::Gauge, ..Metric::default() });
-    for value in [0.5, f64::NAN] {
-        metrics.point(&Point {
-            time_unix_nano: T0,
-            value: PointValue::Number(Number::Double(value)),
-            ..Point::default()
-        });
-    }
-    [logs.finish().0, metrics.finish().0]
+    logs.finish().0
 }
 
 pub(crate) async fn memory(batches: impl IntoIterator<Item = Batch>) -> Arc<MemoryStore> {

@@ -1,7 +1,6 @@
 use std::time::Duration;
 
 use metrics::{Counter, Gauge, Histogram, Unit};
-use tripod_storage::Signal;
 
 use crate::refusal::Reason;
 
@@ -49,8 +48,7 @@ struct ByReason {
 
 impl Meters {
     /// `code` names the protocol's status for a refusal, or for success.
-    pub(crate) fn new(protocol: &'static str, signal: Signal, code: impl Fn(Option<Reason>) -> String) -> Self {
-        let signal = signal.table();
+    pub(crate) fn new(protocol: &'static str, signal: &'static str, code: impl Fn(Option<Reason>) -> String) -> Self {
         let requests =
             |reason| metrics::counter!(REQUESTS, "protocol" => protocol, "signal" => signal, "code" => code(reason));
         let by_reason = Reason::ALL

@@ -26,8 +26,6 @@ pub(crate) fn file_type(kind: Kind) -> DataType {
             let fields = columns.iter().map(file_field).collect();
             DataType::List(Arc::new(Field::new("element", DataType::Struct(fields), true)))
         }
-        Kind::Ints => DataType::List(Arc::new(Field::new("element", DataType::Int64, true))),
-        Kind::Doubles => DataType::List(Arc::new(Field::new("element", DataType::Float64, true))),
         kind => kind.data_type(),
     }
 }
@@ -137,8 +135,6 @@ fn delta_type(kind: Kind) -> Result<DeltaType, ArrowError> {
         Kind::Double => DeltaType::DOUBLE,
         Kind::Bool => DeltaType::BOOLEAN,
         Kind::Text | Kind::Json | Kind::TraceId | Kind::SpanId => DeltaType::STRING,
-        Kind::Ints => list(DeltaType::LONG),
-        Kind::Doubles => list(DeltaType::DOUBLE),
         Kind::Structs(columns) => {
             let fields = columns.iter().map(delta_field).collect::<Result<Vec<_>, _>>()?;
             let fields = StructType::try_new(fields).map_err(|error| ArrowError::SchemaError(error.to_string()))?;

@@ -19,7 +19,7 @@ use tripod_storage::Signal;
 use crate::LakeError;
 use crate::columns::file_schema;
 use crate::data_file::{DataFile, FileWriter};
-use crate::order::sort_columns;
+use crate::order::SORT_COLUMN;
 use crate::scan::Reader;
 use crate::settings::CompactionSettings;
 
@@ -87,11 +87,8 @@ pub(crate) async fn merge(
 fn ordering(signal: Signal) -> Result<LexOrdering, LakeError> {
     let schema = file_schema(signal);
     let options = SortOptions { descending: false, nulls_first: true };
-    let expressions = sort_columns(signal)
-        .iter()
-        .map(|name| Ok(PhysicalSortExpr::new(col(name, &schema)?, options)))
-        .collect::<Result<Vec<_>, LakeError>>()?;
-    LexOrdering::new(expressions).ok_or_else(|| LakeError::Unexpected(format!("{signal} have no order")))
+    let by_service = PhysicalSortExpr::new(col(SORT_COLUMN, &schema)?, options);
+    LexOrdering::new([by_service]).ok_or_else(|| LakeError::Unexpected(format!("{signal} have no order")))
 }
 
 #[cfg(test)]

@@ -21,7 +21,7 @@ use uuid::Uuid;
 use crate::LakeError;
 use crate::columns::{DATE, file_schema, to_file_form};
 use crate::hot::widen;
-use crate::order::{DayRows, sort_columns};
+use crate::order::{DayRows, SORT_COLUMN};
 use crate::trace_index::{IndexBuilder, TraceIndex, is_indexed};
 
 /// Rows of a row group. A trace's spans lie in the row groups of its services, and the id column of each is decoded to
@@ -259,7 +259,7 @@ fn properties(signal: Signal) -> Result<WriterProperties, LakeError> {
         .set_data_page_row_count_limit(PAGE_ROWS)
         .set_statistics_enabled(EnabledStatistics::Chunk);
     let path = |name: &str| ColumnPath::from(name);
-    for name in sort_columns(signal).iter().chain([&signal.time_column()]) {
+    for name in [SORT_COLUMN, signal.time_column()] {
         builder = builder.set_column_statistics_enabled(path(name), EnabledStatistics::Page);
     }
     for column in signal.columns() {

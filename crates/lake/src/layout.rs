@@ -4,12 +4,11 @@
 //! tripod-data/
 //!   LOCK           held while a process has the directory
 //!   format.json    format version and the node's id
-//!   wal/           the write-ahead log of spans, logs and metric points
+//!   wal/           the write-ahead log of spans and logs
 //!   wal-series/    the write-ahead log of series
 //!   metric-metadata.json  type, unit and help of metric families
-//!   tables/spans/  Delta Lake tables, one a signal
+//!   tables/spans/  Delta Lake tables
 //!   tables/logs/
-//!   tables/metrics/
 //!   tables/series/ chunks of samples
 //! ```
 
@@ -23,7 +22,7 @@ use tripod_storage::Signal;
 use crate::OpenError;
 
 /// The format that this version reads and writes. It covers the directory, the tables' columns and the log's records.
-pub(crate) const FORMAT: u32 = 1;
+pub(crate) const FORMAT: u32 = 2;
 
 #[derive(Serialize, Deserialize)]
 struct FormatFile {
@@ -146,7 +145,7 @@ mod tests {
 
     #[test]
     fn another_format_is_refused() {
-        for text in [r#"{"format":2,"node":"n"}"#, "nonsense"] {
+        for text in [r#"{"format":1,"node":"n"}"#, "nonsense"] {
             let temporary = tempfile::tempdir().unwrap();
             fs::write(temporary.path().join("format.json"), text).unwrap();
             let error = DataDir::open(temporary.path()).unwrap_err();

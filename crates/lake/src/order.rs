@@ -13,22 +13,11 @@ use tripod_storage::Signal;
 
 const DAY_NANOS: i64 = 24 * 60 * 60 * 1_000_000_000;
 
-/// The text columns that a signal's rows are sorted by.
-pub(crate) fn sort_columns(signal: Signal) -> &'static [&'static str] {
-    match signal {
-        Signal::Spans | Signal::Logs => &["service_name"],
-        Signal::Metrics => &["name", "service_name", "attributes"],
-    }
-}
+/// The text column that rows are sorted by.
+pub(crate) const SORT_COLUMN: &str = "service_name";
 
 /// The column whose equal values move together within a service and a batch.
-fn group_column(signal: Signal) -> Option<&'static str> {
-    match signal {
-        Signal::Spans | Signal::Logs => Some("trace_id"),
-        // Points of a series are told apart by their sort columns already.
-        Signal::Metrics => None,
-    }
-}
+const GROUP_COLUMN: &str = "trace_id";
 
 /// The rows of one day, as places in the batches that they come from: (batch, row).
 #[derive(Debug)]
@@ -56,13 +45,15 @@ pub(crate) fn sort(signal: Signal, batches: &[RecordBatch]) -> Vec<DayRows> {
     let mut groups = Groups::default();
     for (index, batch) in batches.iter().enumerate() {
         let text = |name: &str| batch.column_by_name(name).and_then(|array| array.as_string_view_opt());
-        let texts: Vec<&StringViewArray> = sort_columns(signal).iter().filter_map(|name| text(name)).collect();
-        let group = group_column(signal).and_then(text);
-        let Some(times) = batch.column_by_name(signal.time_column()) else { continue };
+        let (Some(services), Some(group), Some(times)) =
+            (text(SORT_COLUMN), text(GROUP_COLUMN), batch.column_by_name(signal.time_column()))
+        else {
+            continue;
+        };
         let times = times.as_primitive::<TimestampNanosecondType>();
         let mut last = None;
         for (row, time) in times.values().iter().enumerate() {
-            let key = keys.number(&texts, row);
+            let key = keys.number(services, row);
             if last.replace(key) != Some(key) {
                 groups.clear();
             }
@@ -71,7 +62,7 @@ pub(crate) fn sort(signal: Signal, batches: &[RecordBatch]) -> Vec<DayRows> {
                 day: time.div_euclid(DAY_NANOS) as i32,
                 key,
                 batch: index as u32,
-                group: group.map_or(row as u32, |ids| groups.first(ids, row)),
+                group: groups.first(group, row),
                 row: row as u32,
             });
         }
@@ -123,23 +114,21 @@ impl<'a> Groups<'a> {
 /// Distinct sort keys, numbered as they are met.
 #[derive(Default)]
 struct Keys<'a> {
-    numbers: HashMap<Vec<Option<&'a str>>, u32>,
-    last: Option<(Vec<Option<&'a str>>, u32)>,
+    numbers: HashMap<Option<&'a str>, u32>,
+    last: Option<(Option<&'a str>, u32)>,
 }
 
 impl<'a> Keys<'a> {
-    fn number(&mut self, texts: &[&'a StringViewArray], row: usize) -> u32 {
-        let values = || texts.iter().map(|array| array.is_valid(row).then(|| array.value(row)));
+    fn number(&mut self, services: &'a StringViewArray, row: usize) -> u32 {
+        let key = services.is_valid(row).then(|| services.value(row));
         // Neighbours mostly share their key, as they come from one request.
-        if let Some((key, number)) = &self.last
-            && key.len() == texts.len()
-            && key.iter().copied().eq(values())
+        if let Some((last, number)) = self.last
+            && last == key
         {
-            return *number;
+            return number;
         }
-        let key: Vec<_> = values().collect();
         let next = self.numbers.len() as u32;
-        let number = *self.numbers.entry(key.clone()).or_insert(next);
+        let number = *self.numbers.entry(key).or_insert(next);
         self.last = Some((key, number));
         number
     }

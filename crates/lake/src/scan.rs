@@ -287,9 +287,7 @@ fn take(left: &AtomicUsize, wanted: usize) -> usize {
 
 /// Whether the Parquet source can evaluate a condition: those on plain columns, not on lists or inside JSON.
 fn is_pushable(signal: Signal, matcher: &Matcher) -> bool {
-    let plain = signal
-        .column(&matcher.column)
-        .is_some_and(|column| !matches!(column.kind, Kind::Ints | Kind::Doubles | Kind::Structs(_)));
+    let plain = signal.column(&matcher.column).is_some_and(|column| !matches!(column.kind, Kind::Structs(_)));
     plain && matcher.attribute.is_none() && !matches!(matcher.predicate, Predicate::Contains(_))
 }
 

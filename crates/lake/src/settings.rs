@@ -74,9 +74,7 @@ pub struct RetentionSettings {
     pub spans_seconds: u64,
     /// For log records, in seconds.
     pub logs_seconds: u64,
-    /// For metric points, in seconds.
-    pub metrics_seconds: u64,
-    /// For series, in seconds.
+    /// For metrics, in seconds.
     pub series_seconds: u64,
 }
 
@@ -149,7 +147,7 @@ impl Default for CompactionSettings {
 
 impl Default for RetentionSettings {
     fn default() -> Self {
-        Self { spans_seconds: 14 * DAY, logs_seconds: 14 * DAY, metrics_seconds: 90 * DAY, series_seconds: 90 * DAY }
+        Self { spans_seconds: 14 * DAY, logs_seconds: 14 * DAY, series_seconds: 90 * DAY }
     }
 }
 
@@ -213,7 +211,6 @@ impl RetentionSettings {
         match signal {
             Signal::Spans => self.spans_seconds,
             Signal::Logs => self.logs_seconds,
-            Signal::Metrics => self.metrics_seconds,
         }
     }
 }

@@ -25,7 +25,6 @@ pub(crate) fn tag(signal: Signal) -> u8 {
     match signal {
         Signal::Spans => 1,
         Signal::Logs => 2,
-        Signal::Metrics => 3,
     }
 }
 

@@ -51,15 +51,16 @@ Examples:
   tripod serve --listen 0.0.0.0:6767 --otlp-grpc-listen 0.0.0.0:4317
   tripod serve --jaeger-listen off --set store.retention.spans_seconds=30d")]
     Serve(ServeArgs),
-    /// Ask a running server in SQL.
-    #[command(after_help = "The tables are spans, logs and metrics. On a terminal the answer is a table, in a pipe \
-                            it is JSON Lines.
+    /// Ask a running server in SQL or PromQL.
+    #[command(after_help = "The tables are spans, logs, series, labels and points('selector'). On a terminal the \
+                            answer is a table, or a chart when it is a range in PromQL; in a pipe it is JSON Lines.
 
 Examples:
   tripod query \"select service_name, count(*) from spans group by 1\"
   tripod query \"select * from logs order by time desc\" --limit 20
   tripod query - --format csv < report.sql > report.csv
-  tripod query \"select trace_id, name from spans where status_code = 'error'\" | jq .trace_id")]
+  tripod query \"select trace_id, name from spans where status_code = 'error'\" | jq .trace_id
+  tripod query --promql 'sum by (job) (rate(http_requests_total[5m]))' --range 1h --step 15s")]
     Query(QueryArgs),
     /// Check files without starting anything.
     Check {
@@ -72,6 +73,7 @@ Examples:
 
 Examples:
   tripod import dump.om
+  curl -s localhost:8000/metrics | tripod import -
   promtool tsdb dump-openmetrics data > dump.om && tripod import dump.om --server http://tripod:6767")]
     Import(ImportArgs),
     /// Print the configuration in effect, or all settings with their defaults.
@@ -126,7 +128,7 @@ pub(crate) enum Check {
 /// Arguments of `tripod import`.
 #[derive(Debug, Args)]
 pub(crate) struct ImportArgs {
-    /// Files of Prometheus text or OpenMetrics; samples without a time get that of the import.
+    /// Files of Prometheus text or OpenMetrics, "-" for standard input; samples without a time get that of the import.
     #[arg(required = true, value_name = "FILE")]
     pub(crate) files: Vec<PathBuf>,
     /// The form of the files; auto takes what ends with "# EOF" for OpenMetrics.
@@ -220,15 +222,26 @@ pub(crate) struct ServerArgs {
 #[derive(Debug, Args)]
 pub(crate) struct QueryArgs {
     /// The query; "-" reads it from standard input.
-    #[arg(value_name = "SQL")]
-    pub(crate) sql: String,
+    pub(crate) query: String,
+    /// The query is PromQL.
+    #[arg(long)]
+    pub(crate) promql: bool,
+    /// Ask for a range of time that ends now, or at --at, for example 1h or 7d.
+    #[arg(long, value_name = "DURATION", value_parser = duration, requires = "promql")]
+    pub(crate) range: Option<Duration>,
+    /// Time between the moments of a range [default: a 250th of it].
+    #[arg(long, value_name = "DURATION", value_parser = duration, requires = "range")]
+    pub(crate) step: Option<Duration>,
+    /// Ask for another moment than now: RFC 3339, or seconds since the Unix epoch.
+    #[arg(long, value_name = "TIME", value_parser = moment, requires = "promql")]
+    pub(crate) at: Option<f64>,
     /// Which server.
     #[command(flatten)]
     pub(crate) server: ServerArgs,
     /// How to print the answer [default: table on a terminal, else jsonl].
     #[arg(long, short, value_enum)]
     pub(crate) format: Option<AnswerFormat>,
-    /// Print at most so many rows.
+    /// Print at most so many rows, or series.
     #[arg(long, short = 'n', value_name = "ROWS")]
     pub(crate) limit: Option<u64>,
     /// Give up after this time, for example 30s or 2m; the server stops the query [default: the server's limit].
@@ -321,6 +334,16 @@ fn key_and_value(text: &str) -> Result<(String, String), String> {
     }
 }
 
+/// Seconds since the Unix epoch.
+fn moment(text: &str) -> Result<f64, String> {
+    if let Some(seconds) = text.parse().ok().filter(|seconds: &f64| seconds.is_finite()) {
+        return Ok(seconds);
+    }
+    let time = chrono::DateTime::parse_from_rfc3339(text)
+        .map_err(|_| format!("\"{text}\" is no time; write for example 2026-01-31T12:00:00Z"))?;
+    Ok(time.timestamp_micros() as f64 / 1e6)
+}
+
 fn duration(text: &str) -> Result<Duration, String> {
     let seconds = Unit::Seconds.parse(text)?;
     match Duration::try_from_secs_f64(seconds) {
@@ -363,5 +386,8 @@ mod tests {
         assert_eq!(duration("2m"), Ok(Duration::from_secs(120)));
         assert!(duration("0s").is_err());
         assert!(duration("-1").is_err());
+        assert_eq!(moment("2026-01-31T12:00:00.5Z"), Ok(1_769_860_800.5));
+        assert_eq!(moment("-1.5"), Ok(-1.5));
+        assert!(moment("tomorrow").is_err() && moment("inf").is_err());
     }
 }

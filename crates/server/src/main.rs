@@ -1,6 +1,7 @@
 //! The program `tripod`: configuration, command line, wiring, start and stop. Only glue.
 
 mod banner;
+mod chart;
 mod cli;
 mod client;
 mod commands;

@@ -93,6 +93,11 @@ fn one_below_another(answer: &Answer, cells: &[Vec<String>]) -> String {
     text
 }
 
+/// A text on one line.
+pub(crate) fn one_line(text: &str) -> String {
+    cell(&Value::from(text))
+}
+
 /// A value on one line. Control characters are written as escapes: what an application logged must not move the
 /// cursor of whoever reads it.
 fn cell(value: &Value) -> String {

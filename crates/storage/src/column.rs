@@ -8,8 +8,7 @@ use std::sync::{Arc, LazyLock};
 use std::thread::LocalKey;
 
 use arrow::array::{
-    ArrayRef, BooleanArray, ByteView, Int64Array, NullBufferBuilder, PrimitiveArray, StringViewArray, make_view,
-    new_null_array,
+    ArrayRef, ByteView, Int64Array, NullBufferBuilder, PrimitiveArray, StringViewArray, make_view, new_null_array,
 };
 use arrow::buffer::{BooleanBuffer, Buffer, NullBuffer, ScalarBuffer};
 use arrow::datatypes::{ArrowPrimitiveType, DataType};
@@ -257,20 +256,6 @@ impl<T: ArrowPrimitiveType<Native: Element>> NumberColumn<T> {
         let values = ScalarBuffer::from(T::Native::settle(self.values));
         let array = PrimitiveArray::<T>::new(values, self.nulls.finish());
         Arc::new(array.with_data_type(data_type.clone()))
-    }
-}
-
-/// Truth values; every row has one.
-#[derive(Debug, Default)]
-pub(crate) struct BoolColumn(Vec<bool>);
-
-impl BoolColumn {
-    pub(crate) fn push(&mut self, value: bool) {
-        self.0.push(value);
-    }
-
-    pub(crate) fn finish(self) -> ArrayRef {
-        Arc::new(BooleanArray::from(self.0))
     }
 }
 

@@ -9,13 +9,12 @@ use arrow::array::{AsArray, RecordBatch};
 use arrow::compute::concat_batches;
 use arrow::datatypes::{Int64Type, TimestampNanosecondType};
 use futures::future::BoxFuture;
-use tripod_model::sink::{LogSink, MetricSink, Sink, SpanSink};
+use tripod_model::sink::{LogSink, Sink, SpanSink};
 use tripod_model::{
-    Attribute, LogRecord, Metric, MetricKind, Number, Point, PointValue, Resource, Scope, Span, SpanEvent, SpanId,
-    SpanKind, Status, StatusCode, TraceId, Value,
+    Attribute, LogRecord, Resource, Scope, Span, SpanEvent, SpanId, SpanKind, Status, StatusCode, TraceId, Value,
 };
 
-use crate::record::{LogRows, MetricRows, SpanRows, read_logs, read_metrics, read_spans};
+use crate::record::{LogRows, SpanRows, read_logs, read_spans};
 use crate::{AppendError, Batch, Matcher, Predicate, Scalar, Select, SelectError, Signal, Store, TimeRange};
 
 /// The store to go on with after it was given the chance to move rows.
@@ -62,21 +61,16 @@ async fn refuses_what_does_not_fit(store: &Arc<dyn Store>) {
 }
 
 async fn rows_come_back_as_they_were(store: Arc<dyn Store>, between: Between<'_>) -> Arc<dyn Store> {
-    let sent = [spans(0..50), logs(0..20), metrics()];
+    let sent = [spans(0..50), logs(0..20)];
     for batch in sent.clone() {
         store.append(batch).await.unwrap();
     }
     let store = between(store).await;
-    let [sent_spans, sent_logs, sent_metrics] = sent;
+    let [sent_spans, sent_logs] = sent;
     let found = rows(&store, Select::all(Signal::Spans)).await;
     assert_same(read_spans(&found).unwrap(), read_spans(&sent_spans.rows).unwrap(), |row| row.record.span_id);
     let found = rows(&store, Select::all(Signal::Logs)).await;
     assert_same(read_logs(&found).unwrap(), read_logs(&sent_logs.rows).unwrap(), |row| row.record.time_unix_nano);
-    let found = rows(&store, Select::all(Signal::Metrics)).await;
-    let key = |row: &crate::record::Recorded<'_, (Metric<'_>, Point<'_>)>| {
-        (row.record.0.name.to_string(), row.record.1.time_unix_nano)
-    };
-    assert_same(read_metrics(&found).unwrap(), read_metrics(&sent_metrics.rows).unwrap(), key);
     store
 }
 
@@ -233,27 +227,5 @@ fn logs(numbers: std::ops::Range<u64>) -> Batch {
             ..LogRecord::default()
         });
     }
-    sink.finish().0
-}
-
-fn metrics() -> Batch {
-    let mut sink = MetricRows::new(0);
-    sink.resource(&Resource::default());
-    sink.scope(&Scope::default());
-    let metric = |name: &'static str, kind| Metric { name: name.into(), kind, unit: "s".into(), ..Metric::default() };
-    let point = |value| Point { time_unix_nano: START, value, ..Point::default() };
-    sink.metric(&metric("a.gauge", MetricKind::Gauge));
-    sink.point(&point(PointValue::Number(Number::Double(0.25))));
-    sink.metric(&metric("a.sum", MetricKind::Sum));
-    sink.point(&point(PointValue::Number(Number::Int(i64::MAX))));
-    sink.metric(&metric("a.histogram", MetricKind::Histogram));
-    sink.point(&point(PointValue::Histogram {
-        count: 3,
-        sum: Some(1.5),
-        min: None,
-        max: Some(1.0),
-        explicit_bounds: vec![0.5],
-        bucket_counts: vec![1, 2],
-    }));
     sink.finish().0
 }

@@ -5,6 +5,7 @@
 
 mod drive;
 mod ingest;
+mod metrics;
 mod query;
 mod subject;
 
@@ -22,6 +23,8 @@ pub(crate) enum Bench {
     Ingest(ingest::Args),
     /// Fill a store with spans and ask it questions, hot and from disk.
     Query(query::Args),
+    /// Fill Tripod, Prometheus and VictoriaMetrics with the same metrics and compare them.
+    Metrics(metrics::Args),
 }
 
 /// What is measured.
@@ -85,6 +88,7 @@ pub(crate) async fn run(what: Bench) -> Result<ExitCode> {
     let unoptimised = match &what {
         Bench::Ingest(args) => args.subject.unoptimised,
         Bench::Query(args) => args.subject.unoptimised,
+        Bench::Metrics(args) => args.unoptimised,
     };
     if cfg!(debug_assertions) && !unoptimised {
         return hand_over();
@@ -92,6 +96,7 @@ pub(crate) async fn run(what: Bench) -> Result<ExitCode> {
     match what {
         Bench::Ingest(args) => ingest::run(args).await?,
         Bench::Query(args) => query::run(args).await?,
+        Bench::Metrics(args) => metrics::run(args).await?,
     }
     Ok(ExitCode::SUCCESS)
 }

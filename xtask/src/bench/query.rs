@@ -196,7 +196,7 @@ async fn stored_range(sql: &Sql) -> Result<(u64, u64)> {
 }
 
 /// Makes the operating system forget what it holds of files.
-fn drop_caches() -> Result<()> {
+pub(super) fn drop_caches() -> Result<()> {
     let path = Path::new("/proc/sys/vm/drop_caches");
     // Pages that are not written yet cannot be dropped.
     let synced = std::process::Command::new("sync").status().context("no tool \"sync\"")?;

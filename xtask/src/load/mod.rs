@@ -4,6 +4,7 @@
 //! from send to send (ids, times, counter values), so that a load generator costs little beside the server that it
 //! measures; [`sender`] sends encoded requests over gRPC or HTTP.
 
+pub(crate) mod exporter;
 pub(crate) mod logs;
 pub(crate) mod metrics;
 pub(crate) mod sender;

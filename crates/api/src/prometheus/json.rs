@@ -101,6 +101,13 @@ pub(super) fn labels(out: &mut Vec<u8>, labels: &Labels) {
     out.push(b'}');
 }
 
+/// A native histogram as text.
+pub(crate) fn histogram_json(value: &FloatHistogram) -> String {
+    let mut out = Vec::new();
+    histogram(&mut out, value);
+    String::from_utf8(out).unwrap_or_default()
+}
+
 /// `{"count":"42","sum":"1.5","buckets":[[3,"-0.25","0.25","3"]]}`; the first number of a bucket says which of its bounds
 /// belong to it: 0 the upper, 1 the lower, 2 none, 3 both.
 pub(super) fn histogram(out: &mut Vec<u8>, histogram: &FloatHistogram) {

@@ -25,12 +25,14 @@ use futures::StreamExt;
 use thiserror::Error;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::Instant;
+use tripod_storage::series::SeriesStore;
 use tripod_storage::{Signal, Store};
 
 use super::attributes::PromotedAttributes;
 use super::dialect::QueryDialect;
 use super::error::QueryError;
 use super::ids::LowerCaseIds;
+use super::series::{LabelsTable, PointsFunction, SeriesTable};
 use super::table::SignalTable;
 use crate::SqlSettings;
 
@@ -39,7 +41,7 @@ use crate::SqlSettings;
 #[error("the SQL engine could not be set up: {0}")]
 pub struct EngineError(#[from] DataFusionError);
 
-/// Answers SQL queries over the tables `spans`, `logs` and `metrics` of a store.
+/// Answers SQL queries over the tables `spans` and `logs` of a store, and over series.
 pub struct SqlEngine {
     context: SessionContext,
     settings: SqlSettings,
@@ -62,11 +64,15 @@ pub(super) struct Limits {
 }
 
 impl SqlEngine {
-    /// An engine over a store.
+    /// An engine over a store's rows and its series.
     ///
     /// # Errors
     /// [`EngineError`] when the functions cannot be registered, which is a bug of this build.
-    pub fn new(store: Arc<dyn Store>, settings: &SqlSettings) -> Result<Arc<Self>, EngineError> {
+    pub fn new(
+        store: Arc<dyn Store>,
+        series: Arc<dyn SeriesStore>,
+        settings: &SqlSettings,
+    ) -> Result<Arc<Self>, EngineError> {
         // Nothing is spilled to disk: what a query may cost stays in memory, where the limit is.
         let runtime = RuntimeEnvBuilder::new()
             .with_memory_pool(Arc::new(GreedyMemoryPool::new(settings.max_memory_bytes)))
@@ -84,6 +90,8 @@ impl SqlEngine {
             let table = SignalTable::new(Arc::clone(&store), signal);
             tables.register_table(signal.table().to_owned(), Arc::new(table))?;
         }
+        tables.register_table(SeriesTable::NAME.to_owned(), Arc::new(SeriesTable::new(Arc::clone(&series))))?;
+        tables.register_table(LabelsTable::NAME.to_owned(), Arc::new(LabelsTable::new(Arc::clone(&series))))?;
         let catalog = MemoryCatalogProvider::new();
         catalog.register_schema("public", Arc::new(tables))?;
         // No file formats, no table factories, no object stores: there is nothing that a query could read or write
@@ -101,6 +109,7 @@ impl SqlEngine {
         datafusion_functions_json::register_all(&mut state)?;
         let context = SessionContext::new_with_state(state);
         context.register_catalog("tripod", Arc::new(catalog));
+        context.register_udtf(PointsFunction::NAME, Arc::new(PointsFunction::new(series)));
         let slots = Arc::new(Semaphore::new(settings.max_concurrent));
         Ok(Arc::new(Self { context, settings: settings.clone(), slots }))
     }

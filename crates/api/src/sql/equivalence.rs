@@ -10,6 +10,7 @@ use datafusion::error::DataFusionError;
 use datafusion::prelude::SessionContext;
 use proptest::prelude::*;
 use tripod_model::{Attribute, Scope, Span, SpanKind, Value};
+use tripod_storage::series::MemorySeriesStore;
 use tripod_storage::{Batch, Signal, Store};
 
 use super::engine::{SqlEngine, parse};
@@ -134,7 +135,9 @@ impl Engines {
         let batch = batch();
         let rows = batch.rows.clone();
         let store = runtime.block_on(memory([batch])) as Arc<dyn Store>;
-        let engine = || SqlEngine::new(Arc::clone(&store), &SqlSettings::default()).unwrap();
+        let engine = || {
+            SqlEngine::new(Arc::clone(&store), Arc::new(MemorySeriesStore::default()), &SqlSettings::default()).unwrap()
+        };
         let (pushing, plain) = (engine().context().clone(), engine().context().clone());
         let schema = plain.state().schema_for_ref("spans").unwrap();
         let marked = runtime.block_on(plain.table_provider("spans")).unwrap().schema();

@@ -1,4 +1,4 @@
-//! SQL over the tables `spans`, `logs` and `metrics`: `POST` and `GET /api/v1/sql`.
+//! SQL over the tables `spans` and `logs` and over [`series`]: `POST` and `GET /api/v1/sql`.
 //!
 //! DataFusion plans and runs a query; the tables are read through [`tripod_storage::Store::select`], which gets the
 //! filters that it can answer itself ([`pushdown`]). Queries only read: the plan of every other statement is refused,
@@ -16,6 +16,7 @@ mod error;
 mod format;
 mod ids;
 mod pushdown;
+mod series;
 mod table;
 #[cfg(test)]
 mod tests;

@@ -8,13 +8,34 @@
 use datafusion::logical_expr::expr::{InList, Like, ScalarFunction};
 use datafusion::logical_expr::{BinaryExpr, Expr, Operator};
 use datafusion::scalar::ScalarValue;
-use tripod_storage::schema::Kind;
+use tripod_storage::schema::{Column, Kind};
 use tripod_storage::{Matcher, Predicate, Scalar, Signal, TimeRange};
+
+/// What a table has that filters name.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Shape {
+    /// The column of event time.
+    pub(super) time_column: Option<&'static str>,
+    /// All columns.
+    pub(super) columns: &'static [Column],
+}
+
+impl Shape {
+    fn column(self, name: &str) -> Option<&'static Column> {
+        self.columns.iter().find(|column| column.name == name)
+    }
+}
+
+impl From<Signal> for Shape {
+    fn from(signal: Signal) -> Self {
+        Self { time_column: Some(signal.time_column()), columns: signal.columns() }
+    }
+}
 
 /// What a filter becomes.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct Pushdown {
-    /// Bounds on the signal's time column.
+    /// Bounds on the time column.
     pub(super) time: TimeRange,
     /// Conditions on other columns.
     pub(super) matchers: Vec<Matcher>,
@@ -37,10 +58,10 @@ impl Pushdown {
         self
     }
 
-    fn of(signal: Signal, matcher: Matcher) -> Self {
+    fn of(shape: Shape, matcher: Matcher) -> Self {
         let exact = matcher.attribute.is_none()
-            && signal.column(&matcher.column).is_some_and(|column| column.kind != Kind::Double);
-        match time_range(signal, &matcher) {
+            && shape.column(&matcher.column).is_some_and(|column| column.kind != Kind::Double);
+        match time_range(shape, &matcher) {
             Some(time) => Self { time, matchers: Vec::new(), exact },
             None => Self { time: TimeRange::ALL, matchers: vec![matcher], exact },
         }
@@ -49,8 +70,8 @@ impl Pushdown {
 
 /// The half-open range that a comparison with the time column stands for. A bound whose successor does not exist
 /// stays a matcher.
-fn time_range(signal: Signal, matcher: &Matcher) -> Option<TimeRange> {
-    if matcher.column != signal.time_column() {
+fn time_range(shape: Shape, matcher: &Matcher) -> Option<TimeRange> {
+    if Some(matcher.column.as_str()) != shape.time_column {
         return None;
     }
     let all = TimeRange::ALL;
@@ -69,81 +90,81 @@ fn bounded(end: i64) -> Option<i64> {
     (end != i64::MAX).then_some(end)
 }
 
-/// Translates a filter on a signal's table; `None` when the store can do nothing with it.
-pub(super) fn translate(signal: Signal, filter: &Expr) -> Option<Pushdown> {
-    if let Some(matcher) = matcher(signal, filter) {
-        return Some(Pushdown::of(signal, matcher));
+/// Translates a filter on a table; `None` when the store can do nothing with it.
+pub(super) fn translate(shape: Shape, filter: &Expr) -> Option<Pushdown> {
+    if let Some(matcher) = matcher(shape, filter) {
+        return Some(Pushdown::of(shape, matcher));
     }
     match filter {
-        Expr::Alias(alias) => translate(signal, &alias.expr),
+        Expr::Alias(alias) => translate(shape, &alias.expr),
         Expr::BinaryExpr(BinaryExpr { left, op: Operator::And, right }) => {
-            match (translate(signal, left), translate(signal, right)) {
+            match (translate(shape, left), translate(shape, right)) {
                 (Some(left), Some(right)) => Some(left.and(right)),
                 (Some(one), None) | (None, Some(one)) => Some(Pushdown { exact: false, ..one }),
                 (None, None) => None,
             }
         }
         Expr::Between(between) if !between.negated => {
-            let bound = |op, bound: &Expr| comparison(signal, &between.expr, op, bound);
-            let low = Pushdown::of(signal, bound(Operator::GtEq, &between.low)?);
-            let high = Pushdown::of(signal, bound(Operator::LtEq, &between.high)?);
+            let bound = |op, bound: &Expr| comparison(shape, &between.expr, op, bound);
+            let low = Pushdown::of(shape, bound(Operator::GtEq, &between.low)?);
+            let high = Pushdown::of(shape, bound(Operator::LtEq, &between.high)?);
             Some(low.and(high))
         }
         Expr::InList(InList { expr, list, negated: true }) => list
             .iter()
-            .map(|value| Some(Pushdown::of(signal, comparison(signal, expr, Operator::NotEq, value)?)))
+            .map(|value| Some(Pushdown::of(shape, comparison(shape, expr, Operator::NotEq, value)?)))
             .try_fold(Pushdown::none(), |all, one| Some(all.and(one?))),
         _ => None,
     }
 }
 
 /// A filter that is one matcher.
-fn matcher(signal: Signal, filter: &Expr) -> Option<Matcher> {
+fn matcher(shape: Shape, filter: &Expr) -> Option<Matcher> {
     match filter {
         Expr::BinaryExpr(BinaryExpr { left, op: Operator::Or, right }) => {
-            either(matcher(signal, left)?, matcher(signal, right)?)
+            either(matcher(shape, left)?, matcher(shape, right)?)
         }
         Expr::BinaryExpr(BinaryExpr { left, op, right }) => {
-            comparison(signal, left, *op, right).or_else(|| comparison(signal, right, op.swap()?, left))
+            comparison(shape, left, *op, right).or_else(|| comparison(shape, right, op.swap()?, left))
         }
         Expr::InList(InList { expr, list, negated: false }) => {
-            let matchers = list.iter().map(|value| comparison(signal, expr, Operator::Eq, value));
+            let matchers = list.iter().map(|value| comparison(shape, expr, Operator::Eq, value));
             matchers.reduce(|all, one| either(all?, one?))?
         }
-        Expr::IsNull(expr) => column(signal, expr).map(|(name, _)| Matcher::new(name, Predicate::IsNull)),
-        Expr::IsNotNull(expr) => match operand(signal, expr)? {
+        Expr::IsNull(expr) => column(shape, expr).map(|(name, _)| Matcher::new(name, Predicate::IsNull)),
+        Expr::IsNotNull(expr) => match operand(shape, expr)? {
             Operand::Column(name, _) => Some(Matcher::new(name, Predicate::IsNotNull)),
             Operand::Attribute { column, key, .. } => Some(Matcher::attribute(column, key, Predicate::IsNotNull)),
         },
         Expr::Like(Like { negated: false, expr, pattern, escape_char: None, case_insensitive: false }) => {
             let part = text(pattern)?.strip_prefix('%')?.strip_suffix('%')?;
-            contains(signal, expr, part.chars().all(|c| !matches!(c, '%' | '_' | '\\')).then_some(part)?)
+            contains(shape, expr, part.chars().all(|c| !matches!(c, '%' | '_' | '\\')).then_some(part)?)
         }
         Expr::ScalarFunction(ScalarFunction { func, args }) => match (func.name(), args.as_slice()) {
-            ("contains", [expr, part]) => contains(signal, expr, text(part)?),
-            ("json_contains", [json, key]) => match (column(signal, json)?, text(key)?) {
+            ("contains", [expr, part]) => contains(shape, expr, text(part)?),
+            ("json_contains", [json, key]) => match (column(shape, json)?, text(key)?) {
                 ((name, Kind::Json), key) => Some(Matcher::attribute(name, key, Predicate::IsNotNull)),
                 _ => None,
             },
             _ => None,
         },
-        Expr::Column(_) => truth(signal, filter, true),
-        Expr::Not(expr) => truth(signal, expr, false),
-        Expr::IsTrue(expr) => truth(signal, expr, true),
-        Expr::IsFalse(expr) => truth(signal, expr, false),
+        Expr::Column(_) => truth(shape, filter, true),
+        Expr::Not(expr) => truth(shape, expr, false),
+        Expr::IsTrue(expr) => truth(shape, expr, true),
+        Expr::IsFalse(expr) => truth(shape, expr, false),
         _ => None,
     }
 }
 
-fn truth(signal: Signal, expr: &Expr, value: bool) -> Option<Matcher> {
-    match column(signal, expr)? {
+fn truth(shape: Shape, expr: &Expr, value: bool) -> Option<Matcher> {
+    match column(shape, expr)? {
         (name, Kind::Bool) => Some(Matcher::new(name, Predicate::Eq(Scalar::Bool(value)))),
         _ => None,
     }
 }
 
-fn contains(signal: Signal, expr: &Expr, part: &str) -> Option<Matcher> {
-    match column(signal, expr)? {
+fn contains(shape: Shape, expr: &Expr, part: &str) -> Option<Matcher> {
+    match column(shape, expr)? {
         (name, Kind::Text | Kind::Json | Kind::TraceId | Kind::SpanId) => {
             Some(Matcher::new(name, Predicate::Contains(part.to_owned())))
         }
@@ -169,9 +190,9 @@ fn equal_to(predicate: Predicate) -> Option<Vec<Scalar>> {
     }
 }
 
-fn comparison(signal: Signal, left: &Expr, op: Operator, right: &Expr) -> Option<Matcher> {
+fn comparison(shape: Shape, left: &Expr, op: Operator, right: &Expr) -> Option<Matcher> {
     let Expr::Literal(literal, _) = right else { return None };
-    match operand(signal, left)? {
+    match operand(shape, left)? {
         Operand::Column(name, kind) => {
             let value = scalar(kind, literal)?;
             Some(Matcher::new(
@@ -207,14 +228,14 @@ enum Operand<'a> {
     Attribute { column: &'a str, key: &'a str, strings_only: bool },
 }
 
-fn operand<'a>(signal: Signal, expr: &'a Expr) -> Option<Operand<'a>> {
-    if let Some((name, kind)) = column(signal, expr) {
+fn operand<'a>(shape: Shape, expr: &'a Expr) -> Option<Operand<'a>> {
+    if let Some((name, kind)) = column(shape, expr) {
         return Some(Operand::Column(name, kind));
     }
     match expr {
-        Expr::Alias(alias) => operand(signal, &alias.expr),
+        Expr::Alias(alias) => operand(shape, &alias.expr),
         // A cast between zones, or to none, keeps the number of nanoseconds.
-        Expr::Cast(cast) => match (column(signal, &cast.expr)?, cast.field.data_type()) {
+        Expr::Cast(cast) => match (column(shape, &cast.expr)?, cast.field.data_type()) {
             ((name, Kind::Time), arrow::datatypes::DataType::Timestamp(arrow::datatypes::TimeUnit::Nanosecond, _)) => {
                 Some(Operand::Column(name, Kind::Time))
             }
@@ -227,7 +248,7 @@ fn operand<'a>(signal: Signal, expr: &'a Expr) -> Option<Operand<'a>> {
                 _ => return None,
             };
             let [json, key] = args.as_slice() else { return None };
-            match (column(signal, json)?, text(key)?) {
+            match (column(shape, json)?, text(key)?) {
                 ((column, Kind::Json), key) => Some(Operand::Attribute { column, key, strings_only }),
                 _ => None,
             }
@@ -236,10 +257,10 @@ fn operand<'a>(signal: Signal, expr: &'a Expr) -> Option<Operand<'a>> {
     }
 }
 
-fn column(signal: Signal, expr: &Expr) -> Option<(&str, Kind)> {
+fn column(shape: Shape, expr: &Expr) -> Option<(&str, Kind)> {
     match expr {
-        Expr::Column(column) => Some((&column.name, signal.column(&column.name)?.kind)),
-        Expr::Alias(alias) => column(signal, &alias.expr),
+        Expr::Column(column) => Some((&column.name, shape.column(&column.name)?.kind)),
+        Expr::Alias(alias) => column(shape, &alias.expr),
         _ => None,
     }
 }
@@ -282,6 +303,6 @@ fn scalar(kind: Kind, literal: &ScalarValue) -> Option<Scalar> {
             ScalarValue::TimestampSecond(value, _) => Some(Scalar::Time((*value)?.checked_mul(1_000_000_000)?)),
             _ => None,
         },
-        Kind::Ints | Kind::Doubles | Kind::Structs(_) => None,
+        Kind::Structs(_) => None,
     }
 }

@@ -68,7 +68,7 @@ impl TableProvider for SignalTable {
     fn supports_filters_pushdown(&self, filters: &[&Expr]) -> Result<Vec<TableProviderFilterPushDown>> {
         Ok(filters
             .iter()
-            .map(|filter| match translate(self.signal, filter) {
+            .map(|filter| match translate(self.signal.into(), filter) {
                 Some(Pushdown { exact: true, .. }) => TableProviderFilterPushDown::Exact,
                 Some(_) => TableProviderFilterPushDown::Inexact,
                 None => TableProviderFilterPushDown::Unsupported,
@@ -86,8 +86,10 @@ impl TableProvider for SignalTable {
         filters: &[Expr],
         limit: Option<usize>,
     ) -> Result<Arc<dyn ExecutionPlan>> {
-        let pushdown =
-            filters.iter().filter_map(|filter| translate(self.signal, filter)).fold(Pushdown::none(), Pushdown::and);
+        let pushdown = filters
+            .iter()
+            .filter_map(|filter| translate(self.signal.into(), filter))
+            .fold(Pushdown::none(), Pushdown::and);
         let schema = match projection {
             Some(indices) => Arc::new(self.schema.project(indices)?),
             None => Arc::clone(&self.schema),

@@ -8,17 +8,19 @@ use axum::body::Body;
 use http::Request;
 use serde_json::{Value as Json, json};
 use tower::ServiceExt;
+use tripod_model::series::{FloatHistogram, Labels, MetricType, NativeSpan, STALE_NAN, SeriesMetadata};
 use tripod_model::{Attribute, Scope, Span, SpanEvent, SpanKind, Status, StatusCode};
 use tripod_storage::memory::MemoryStore;
+use tripod_storage::series::{FloatSample, HistogramSample, MemorySeriesStore, SeriesBatch, SeriesStore};
 use tripod_storage::{Matcher, Predicate, Scalar, Select, Store, TimeRange};
 
 use super::{SqlEngine, router};
 use crate::SqlSettings;
 use crate::testing::{
-    Ending, Misbehaving, Received, Recorder, T0, logs_and_metrics, memory, resource, send, span_id, spans, trace_id,
+    Ending, Misbehaving, Received, Recorder, T0, logs, memory, resource, send, span_id, spans, trace_id,
 };
 
-/// Three spans of two services, one with an error; two logs; two points.
+/// Three spans of two services, one with an error; two logs.
 async fn store() -> Arc<MemoryStore> {
     let shop = resource([
         Attribute::new("service.name", "shop"),
@@ -55,12 +57,11 @@ async fn store() -> Arc<MemoryStore> {
     };
     let three = Span { trace_id: trace_id(3), ..span(3, "GET /", vec![Attribute::new("http.route", "/")]) };
     let scope = Scope::default;
-    let [logs, metrics] = logs_and_metrics();
-    memory([spans([(&shop, scope(), one), (&cart, scope(), two), (&shop, scope(), three)]), logs, metrics]).await
+    memory([spans([(&shop, scope(), one), (&cart, scope(), two), (&shop, scope(), three)]), logs()]).await
 }
 
 fn over(store: Arc<dyn Store>, settings: &SqlSettings) -> Router {
-    router(SqlEngine::new(store, settings).unwrap())
+    router(SqlEngine::new(store, Arc::new(MemorySeriesStore::default()), settings).unwrap())
 }
 
 async fn api() -> Router {
@@ -118,7 +119,8 @@ async fn answers_in_json() {
         })
     );
     assert_eq!(rows(&api, "select name from spans where false").await, json!([]));
-    assert_eq!(rows(&api, "select value_double from metrics order by 1").await, json!([[0.5], ["NaN"]]));
+    let nan = "select value from (values (0.5), (cast('NaN' as double))) as numbers(value) order by 1";
+    assert_eq!(rows(&api, nan).await, json!([[0.5], ["NaN"]]));
     assert_eq!(rows(&api, "select count(*) from spans").await, json!([[3]]));
     assert_eq!(rows(&api, "select count(*) from logs where body = ''").await, json!([[1]]));
 }
@@ -229,7 +231,7 @@ async fn only_reading_statements_run() {
 async fn the_schema_can_be_looked_at() {
     let api = api().await;
     let tables = rows(&api, "show tables").await;
-    for table in ["spans", "logs", "metrics"] {
+    for table in ["spans", "logs", "series", "labels"] {
         assert!(tables.as_array().unwrap().iter().any(|row| row[2] == table), "{tables}");
     }
     let columns = rows(&api, "describe spans").await;
@@ -524,4 +526,92 @@ async fn only_what_is_needed_is_selected() {
     rows(&api, "select name from spans where attributes->>'retries' = '3' limit 1").await;
     let select = recorder.take().remove(0);
     assert_eq!((select.limit, select.columns.unwrap().contains(&"attributes".to_owned())), (None, true));
+}
+
+/// A counter in two series, one of them with a histogram beside it.
+async fn with_series() -> Router {
+    let series = MemorySeriesStore::default();
+    let labels = [
+        Labels::from_pairs([("__name__", "requests_total"), ("job", "api"), ("code", "200")]),
+        Labels::from_pairs([("__name__", "requests_total"), ("job", "api"), ("code", "500")]),
+        Labels::from_pairs([("__name__", "latency_seconds"), ("job", "api")]),
+    ];
+    let mut batch = SeriesBatch { labels: labels.to_vec(), ..SeriesBatch::default() };
+    let sample = |series, timestamp, value| FloatSample { series, timestamp, start: 500, value };
+    batch.floats.extend((1..=3).map(|minute| sample(0, minute * 60_000, minute as f64)));
+    batch.floats.extend([sample(1, 60_000, 7.0), sample(1, 120_000, STALE_NAN)]);
+    let value = Arc::new(FloatHistogram {
+        count: 3.0,
+        sum: 1.5,
+        positive_spans: vec![NativeSpan { offset: 0, length: 1 }],
+        positive_buckets: vec![3.0],
+        ..FloatHistogram::default()
+    });
+    batch.histograms.push(HistogramSample { series: 2, timestamp: 90_000, start: 0, value });
+    let known = SeriesMetadata { metric_type: MetricType::Counter, unit: String::new(), help: "Requests.".into() };
+    batch.metadata.push(("requests_total".to_owned(), known));
+    series.append_series(batch).await.unwrap();
+    router(SqlEngine::new(Arc::new(MemoryStore::default()), Arc::new(series), &SqlSettings::default()).unwrap())
+}
+
+#[tokio::test]
+async fn points_of_a_selector_are_rows() {
+    let api = with_series().await;
+    let all = rows(&api, r#"select * from points('requests_total{job="api"}') order by time, value desc"#).await;
+    let (labels, start) = (r#"{"code":"200","job":"api"}"#, "1970-01-01T00:00:00.500000000Z");
+    assert_eq!(all[1], json!(["1970-01-01T00:01:00.000000000Z", start, "requests_total", labels, 1.0, null]));
+    // A stale marker is no measurement.
+    assert_eq!(all.as_array().unwrap().len(), 4, "{all}");
+    let per_code = "select labels->>'code' as code, max(value) from points('requests_total') group by 1 order by 1";
+    assert_eq!(rows(&api, per_code).await, json!([["200", 3.0], ["500", 7.0]]));
+    let between = "select value from points('{__name__=~\".+\"}') where time > timestamp '1970-01-01T00:01:00Z' \
+                   and time <= '1970-01-01T00:03:00Z' and labels->>'code' = '200' and name = 'requests_total' order by 1";
+    assert_eq!(rows(&api, between).await, json!([[2.0], [3.0]]));
+    assert_eq!(rows(&api, "select count(*) from points('requests_total') limit 1").await, json!([[4]]));
+    assert_eq!(rows(&api, "select count(*) from points('absent')").await, json!([[0]]));
+    let native = rows(&api, "select start_time, value, histogram->>'sum' from points('latency_seconds')").await;
+    assert_eq!(native, json!([[null, null, "1.5"]]));
+}
+
+#[tokio::test]
+async fn a_long_series_comes_in_batches() {
+    let series = MemorySeriesStore::default();
+    let mut batch = SeriesBatch { labels: vec![Labels::from_pairs([("__name__", "long")])], ..SeriesBatch::default() };
+    let sample = |timestamp| FloatSample { series: 0, timestamp, start: 0, value: timestamp as f64 };
+    batch.floats.extend((0..20_000).map(sample));
+    series.append_series(batch).await.unwrap();
+    let store = Arc::new(MemoryStore::default());
+    let api = router(SqlEngine::new(store, Arc::new(series), &SqlSettings::default()).unwrap());
+    let found = rows(&api, "select count(*), sum(value), count(distinct time), min(name) from points('long')").await;
+    assert_eq!(found, json!([[20_000, 199_990_000.0, 20_000, "long"]]));
+}
+
+#[tokio::test]
+async fn series_and_labels_are_tables() {
+    let api = with_series().await;
+    assert_eq!(
+        rows(&api, "select * from series where labels->>'code' = '500'").await,
+        json!([["requests_total", r#"{"code":"500","job":"api"}"#, "counter", null, "Requests."]])
+    );
+    let names = "select name, type, count(*) from series group by 1, 2 order by 1";
+    assert_eq!(rows(&api, names).await, json!([["latency_seconds", null, 1], ["requests_total", "counter", 2]]));
+    let codes = "select value from labels where name = 'code' order by value desc";
+    assert_eq!(rows(&api, codes).await, json!([["500"], ["200"]]));
+    let both = "select count(distinct p.labels) from points('requests_total') p join series s on s.labels = p.labels";
+    assert_eq!(rows(&api, both).await, json!([[2]]));
+}
+
+#[tokio::test]
+async fn points_says_what_it_takes() {
+    let api = with_series().await;
+    for (call, mistake) in [
+        ("points()", "it takes one text"),
+        ("points(1)", "its argument is no text"),
+        ("points('rate(x[5m])')", "points takes a PromQL selector"),
+        ("points('{')", "unexpected end of input inside braces"),
+    ] {
+        let (status, message) = refused(&api, &format!("select * from {call}")).await;
+        assert_eq!(status, 400, "{call}: {message}");
+        assert!(message.contains(mistake), "{call}: {message}");
+    }
 }

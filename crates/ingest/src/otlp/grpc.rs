@@ -16,17 +16,18 @@ use tonic::codec::{Codec, CompressionEncoding, DecodeBuf, Decoder, EncodeBuf, En
 use tonic::metadata::MetadataValue;
 use tonic::{Code, Status};
 use tonic_types::{ErrorDetails, StatusExt};
-use tripod_storage::Signal;
 
-use super::export::{Format, export, receive};
+use super::export::{Endpoint, Format};
 use super::response::Exported;
+use super::signal::Signal;
 use crate::Ingest;
 use crate::compression::Encoding;
 use crate::meters::Meters;
+use crate::prometheus::otlp::SeriesTarget;
 use crate::refusal::{Reason, Refusal};
 
 const METHODS: [(&str, Signal); 3] = [
-    ("/opentelemetry.proto.collector.trace.v1.TraceService/Export", Signal::Spans),
+    ("/opentelemetry.proto.collector.trace.v1.TraceService/Export", Signal::Traces),
     ("/opentelemetry.proto.collector.logs.v1.LogsService/Export", Signal::Logs),
     ("/opentelemetry.proto.collector.metrics.v1.MetricsService/Export", Signal::Metrics),
 ];
@@ -43,26 +44,20 @@ const EMPTY_MESSAGE: Bytes = Bytes::from_static(&[0; PREFIX]);
 /// How long a text of a status may be: it travels in headers, whose sum clients bound, often at 8 KiB.
 const MAX_TEXT: usize = 1024;
 
-/// OTLP/gRPC: `Export` of the trace, logs and metrics services.
+/// OTLP/gRPC: `Export` of the trace, logs and metrics services. Metrics go to `series`.
 ///
 /// Request messages are read here and not by tonic, which would buffer and decompress up to its limit per request on
 /// the connection's thread before anything counts it: the limits of bytes in flight and of received bytes would not
 /// hold. Answers are tonic's.
-pub fn grpc_router(ingest: Arc<Ingest>) -> Router {
+pub fn grpc_router(ingest: Arc<Ingest>, series: SeriesTarget) -> Router {
     let mut router = Router::new();
     for (path, signal) in METHODS {
-        let meters = Arc::new(Meters::new("otlp_grpc", signal, |reason| code_name(reason.map_or(Code::Ok, code))));
-        let endpoint = Endpoint { ingest: Arc::clone(&ingest), signal, meters };
+        let meters =
+            Arc::new(Meters::new("otlp_grpc", signal.name(), |reason| code_name(reason.map_or(Code::Ok, code))));
+        let endpoint = Endpoint { ingest: Arc::clone(&ingest), signal, meters, series: series.clone() };
         router = router.route(path, any(answer).with_state(endpoint));
     }
     router.fallback(unimplemented)
-}
-
-#[derive(Clone)]
-struct Endpoint {
-    ingest: Arc<Ingest>,
-    signal: Signal,
-    meters: Arc<Meters>,
 }
 
 async fn answer(State(endpoint): State<Endpoint>, request: Request) -> Response {
@@ -93,13 +88,12 @@ async fn answer(State(endpoint): State<Endpoint>, request: Request) -> Response 
 }
 
 async fn serve(endpoint: &Endpoint, headers: &HeaderMap, body: &mut Body) -> Result<Exported, Refusal> {
-    let Endpoint { ingest, signal, meters } = endpoint;
-    let mut permit = ingest.admit(headers)?;
+    let mut permit = endpoint.ingest.admit(headers)?;
     let encoding = Encoding::from_headers(headers, &GRPC_ENCODING)?;
-    let limit = ingest.settings.max_request_bytes.saturating_add(PREFIX);
-    let received = receive(ingest, meters, body, limit, &mut permit).await?;
+    let limit = endpoint.ingest.settings.max_request_bytes.saturating_add(PREFIX);
+    let received = endpoint.receive(body, limit, &mut permit).await?;
     let (encoding, message) = unframe(received, encoding)?;
-    export(ingest, meters, *signal, Format::Protobuf, encoding, message, permit).await
+    endpoint.export(Format::Protobuf, encoding, message, permit).await
 }
 
 /// The one message of a unary call.

@@ -13,32 +13,28 @@ use http::request::Parts;
 use http::{HeaderMap, HeaderValue, Method, StatusCode, Version};
 use tonic::Code;
 use tower_http::cors::{AllowHeaders, AllowOrigin, CorsLayer};
-use tripod_storage::Signal;
 
-use super::export::{Format, export, export_series, receive};
+use super::export::{Endpoint, Format};
 use super::grpc;
 use super::response::{Exported, status_to_json, status_to_protobuf};
+use super::signal::Signal;
 use crate::meters::Meters;
 use crate::prometheus::otlp::SeriesTarget;
 use crate::refusal::{Reason, Refusal};
 use crate::{Ingest, body, compression};
 
 const PATHS: [(&str, Signal); 3] =
-    [("/v1/traces", Signal::Spans), ("/v1/logs", Signal::Logs), ("/v1/metrics", Signal::Metrics)];
+    [("/v1/traces", Signal::Traces), ("/v1/logs", Signal::Logs), ("/v1/metrics", Signal::Metrics)];
 
 /// How long a browser may remember what a preflight allowed.
 const PREFLIGHT_AGE: Duration = Duration::from_secs(2 * 60 * 60);
 
-/// OTLP/HTTP: `POST` to `/v1/traces`, `/v1/logs` and `/v1/metrics`, protobuf or JSON.
-pub fn http_router(ingest: Arc<Ingest>) -> Router {
+/// OTLP/HTTP: `POST` to `/v1/traces`, `/v1/logs` and `/v1/metrics`, protobuf or JSON. Metrics go to `series`.
+pub fn http_router(ingest: Arc<Ingest>, series: SeriesTarget) -> Router {
     let cors = cors(&ingest.settings.cors_allowed_origins);
     let mut router = Router::new();
     for (path, signal) in PATHS {
-        let meters = Arc::new(Meters::new("otlp_http", signal, |reason| {
-            reason.map_or(StatusCode::OK, status).as_u16().to_string()
-        }));
-        let endpoint = Endpoint { ingest: Arc::clone(&ingest), signal, meters, series: None };
-        router = router.route(path, post(answer).fallback(method_not_allowed).with_state(endpoint));
+        router = router.merge(route(path, signal, Arc::clone(&ingest), series.clone()));
     }
     let router = router.fallback(not_found);
     match cors {
@@ -47,22 +43,17 @@ pub fn http_router(ingest: Arc<Ingest>) -> Router {
     }
 }
 
-/// `POST` to `/v1/metrics`, protobuf or JSON, for metrics that are kept as series of Prometheus.
-pub fn series_router(ingest: Arc<Ingest>, series: SeriesTarget) -> Router {
-    let meters = Arc::new(Meters::new("otlp_series", Signal::Metrics, |reason| {
-        reason.map_or(StatusCode::OK, status).as_u16().to_string()
-    }));
-    let endpoint = Endpoint { ingest, signal: Signal::Metrics, meters, series: Some(series) };
-    Router::new().route("/v1/metrics", post(answer).fallback(method_not_allowed).with_state(endpoint))
+/// `POST` to `/v1/metrics` alone, for a place under other paths.
+pub fn metrics_router(ingest: Arc<Ingest>, series: SeriesTarget) -> Router {
+    route("/v1/metrics", Signal::Metrics, ingest, series)
 }
 
-#[derive(Clone)]
-struct Endpoint {
-    ingest: Arc<Ingest>,
-    signal: Signal,
-    meters: Arc<Meters>,
-    /// Where metrics go instead of into the rows of their table.
-    series: Option<SeriesTarget>,
+fn route(path: &str, signal: Signal, ingest: Arc<Ingest>, series: SeriesTarget) -> Router {
+    let meters = Arc::new(Meters::new("otlp_http", signal.name(), |reason| {
+        reason.map_or(StatusCode::OK, status).as_u16().to_string()
+    }));
+    let endpoint = Endpoint { ingest, signal, meters, series };
+    Router::new().route(path, post(answer).fallback(method_not_allowed).with_state(endpoint))
 }
 
 async fn answer(State(endpoint): State<Endpoint>, request: Request) -> Response {
@@ -94,7 +85,7 @@ async fn serve(
     format: Option<Format>,
     body: &mut Body,
 ) -> Result<Exported, Refusal> {
-    let Endpoint { ingest, signal, meters, series } = endpoint;
+    let Endpoint { ingest, .. } = endpoint;
     let mut permit = ingest.admit(headers)?;
     let format = format.ok_or_else(|| unsupported_format(headers))?;
     let encoding = compression::Encoding::from_headers(headers, &CONTENT_ENCODING)?;
@@ -102,11 +93,8 @@ async fn serve(
     if declared_length(headers).is_some_and(|length| length > limit as u64) {
         return Err(body::too_large(limit));
     }
-    let received = receive(ingest, meters, body, limit, &mut permit).await?;
-    match series {
-        Some(series) => export_series(ingest, meters, series, format, encoding, received, permit).await,
-        None => export(ingest, meters, *signal, format, encoding, received, permit).await,
-    }
+    let received = endpoint.receive(body, limit, &mut permit).await?;
+    endpoint.export(format, encoding, received, permit).await
 }
 
 /// The format that `Content-Type` names, whatever its parameters.

@@ -2,8 +2,9 @@ use bytes::Bytes;
 use prost::Message;
 use serde_json::json;
 use tonic_types::pb;
-use tripod_storage::Signal;
 use tripod_storage::record::Rejections;
+
+use super::signal::Signal;
 
 /// `Export{Trace,Logs,Metrics}ServiceResponse`: the three have the same fields under other names.
 #[derive(Clone, PartialEq, Message)]
@@ -45,23 +46,14 @@ impl Exported {
         if self.rejections.count == 0 {
             return Bytes::from_static(b"{}");
         }
-        let rejected = match self.signal {
-            Signal::Spans => "rejectedSpans",
-            Signal::Logs => "rejectedLogRecords",
-            Signal::Metrics => "rejectedDataPoints",
-        };
         let answer = json!({
-            "partialSuccess": { rejected: self.rejections.count.to_string(), "errorMessage": self.error_message() }
+            "partialSuccess": { self.signal.rejected(): self.rejections.count.to_string(), "errorMessage": self.error_message() }
         });
         answer.to_string().into()
     }
 
     fn error_message(&self) -> String {
-        let records = match self.signal {
-            Signal::Spans => "spans",
-            Signal::Logs => "log records",
-            Signal::Metrics => "data points",
-        };
+        let records = self.signal.records();
         let rejected = self.rejections.count;
         let all = rejected.saturating_add(self.kept as u64);
         match &self.rejections.first {
@@ -102,7 +94,7 @@ mod tests {
 
     #[test]
     fn one_message_fits_all_three_responses() {
-        let spans = ExportTraceServiceResponse::decode(partial(Signal::Spans).to_protobuf()).unwrap();
+        let spans = ExportTraceServiceResponse::decode(partial(Signal::Traces).to_protobuf()).unwrap();
         let spans = spans.partial_success.unwrap();
         assert_eq!(spans.rejected_spans, 1);
         assert_eq!(spans.error_message, "1 of 3 spans were not kept; the first: traceId: is zero");
@@ -115,7 +107,7 @@ mod tests {
     #[test]
     fn json_names_the_rejected_records() {
         for (signal, name) in [
-            (Signal::Spans, "rejectedSpans"),
+            (Signal::Traces, "rejectedSpans"),
             (Signal::Logs, "rejectedLogRecords"),
             (Signal::Metrics, "rejectedDataPoints"),
         ] {

@@ -8,8 +8,10 @@ use axum::Router;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::time::timeout;
+use tripod_ingest::prometheus::otlp::{OtlpSeriesSettings, SeriesTarget};
 use tripod_ingest::{Ingest, Settings, otlp};
 use tripod_storage::Store;
+use tripod_storage::series::MemorySeriesStore;
 
 use crate::stores::PATIENCE;
 
@@ -29,8 +31,18 @@ pub(crate) fn ingest(store: Arc<dyn Store>, settings: Settings) -> Arc<Ingest> {
     Ingest::new(store, settings)
 }
 
+/// Where metrics go in tests that send none.
+pub(crate) fn no_series() -> SeriesTarget {
+    series_in(Arc::new(MemorySeriesStore::default()))
+}
+
+/// Where metrics go that a test looks at.
+pub(crate) fn series_in(store: Arc<MemorySeriesStore>) -> SeriesTarget {
+    SeriesTarget::new(store, OtlpSeriesSettings::default())
+}
+
 pub(crate) async fn http_server(store: Arc<dyn Store>, settings: Settings) -> SocketAddr {
-    serve(otlp::http_router(ingest(store, settings))).await
+    serve(otlp::http_router(ingest(store, settings), no_series())).await
 }
 
 #[derive(Debug)]

@@ -19,16 +19,19 @@ use tonic_types::StatusExt;
 use tower::ServiceExt;
 use tripod_ingest::{Settings, otlp};
 use tripod_storage::memory::MemoryStore;
+use tripod_storage::series::MemorySeriesStore;
 use tripod_storage::{Signal, Store};
 
-use crate::client::{gzip, ingest, serve, zstd};
-use crate::samples::{UNDECODABLE_FIELD, assert_kept, logs, metrics, partly_good, span, traces, undecodable};
+use crate::client::{gzip, ingest, no_series, series_in, serve, zstd};
+use crate::samples::{
+    UNDECODABLE_FIELD, assert_kept, assert_point_kept, logs, metrics, partly_good, span, traces, undecodable,
+};
 use crate::stores::{Blocking, PATIENCE, Refusing, count};
 
 const TRACES: &str = "/opentelemetry.proto.collector.trace.v1.TraceService/Export";
 
 async fn grpc_server(store: Arc<dyn Store>, settings: Settings) -> SocketAddr {
-    serve(otlp::grpc_router(ingest(store, settings))).await
+    serve(otlp::grpc_router(ingest(store, settings), no_series())).await
 }
 
 fn channel(server: SocketAddr) -> Channel {
@@ -45,8 +48,9 @@ fn sample() -> ExportTraceServiceRequest {
 
 #[tokio::test]
 async fn what_is_sent_is_kept_with_and_without_compression() {
-    let store = Arc::new(MemoryStore::default());
-    let channel = channel(grpc_server(store.clone(), Settings::default()).await);
+    let (store, series) = (Arc::new(MemoryStore::default()), Arc::new(MemorySeriesStore::default()));
+    let router = otlp::grpc_router(ingest(store.clone(), Settings::default()), series_in(Arc::clone(&series)));
+    let channel = channel(serve(router).await);
     let mut traces = TraceServiceClient::new(channel.clone());
     let mut logs_client = LogsServiceClient::new(channel.clone());
     let mut metrics_client = MetricsServiceClient::new(channel);
@@ -63,6 +67,7 @@ async fn what_is_sent_is_kept_with_and_without_compression() {
     for signal in Signal::ALL {
         assert_kept(store.as_ref(), signal, 3).await;
     }
+    assert_point_kept(series.as_ref()).await;
 }
 
 #[tokio::test]
@@ -137,7 +142,7 @@ async fn what_the_store_refuses_has_the_right_code_and_retry_info() {
 #[tokio::test]
 async fn while_shutting_down_calls_are_unavailable() {
     let ingest = ingest(Arc::new(MemoryStore::default()), Settings::default());
-    let server = serve(otlp::grpc_router(ingest.clone())).await;
+    let server = serve(otlp::grpc_router(ingest.clone(), no_series())).await;
     ingest.begin_shutdown();
     let status = refused(server, sample()).await;
     assert_eq!(status.code(), Code::Unavailable);
@@ -199,7 +204,7 @@ async fn what_is_too_large_must_not_be_repeated() {
 
 /// Calls the router without a socket, with the bytes that a test wants.
 async fn raw(path: &str, content_type: &str, encoding: Option<&str>, body: Vec<u8>) -> (u16, Option<Code>, String) {
-    let router = otlp::grpc_router(ingest(Arc::new(MemoryStore::default()), Settings::default()));
+    let router = otlp::grpc_router(ingest(Arc::new(MemoryStore::default()), Settings::default()), no_series());
     let mut request = http::Request::post(path).header("content-type", content_type);
     if let Some(encoding) = encoding {
         request = request.header("grpc-encoding", encoding);

@@ -8,26 +8,29 @@ use tonic_types::pb;
 use tripod_ingest::{Settings, otlp};
 use tripod_storage::Signal;
 use tripod_storage::memory::MemoryStore;
+use tripod_storage::series::MemorySeriesStore;
 
-use crate::client::{Call, JSON, PROTOBUF, gzip, http_server, ingest, serve, zstd};
+use crate::client::{Call, JSON, PROTOBUF, gzip, http_server, ingest, no_series, series_in, serve, zstd};
 use crate::samples::{
-    LOGS_JSON, METRICS_JSON, TRACES_JSON, UNDECODABLE_FIELD, assert_kept, logs, metrics, partly_good, span, traces,
-    undecodable,
+    LOGS_JSON, METRICS_JSON, TRACES_JSON, UNDECODABLE_FIELD, assert_kept, assert_point_kept, logs, metrics,
+    partly_good, span, traces, undecodable,
 };
 use crate::stores::{Refusing, count};
 
-fn signals() -> [(&'static str, Signal, Vec<u8>, &'static str); 3] {
+/// Path, table if there is one, and the two forms of a request.
+fn signals() -> [(&'static str, Option<Signal>, Vec<u8>, &'static str); 3] {
     [
-        ("/v1/traces", Signal::Spans, traces(vec![span()]).encode_to_vec(), TRACES_JSON),
-        ("/v1/logs", Signal::Logs, logs().encode_to_vec(), LOGS_JSON),
-        ("/v1/metrics", Signal::Metrics, metrics().encode_to_vec(), METRICS_JSON),
+        ("/v1/traces", Some(Signal::Spans), traces(vec![span()]).encode_to_vec(), TRACES_JSON),
+        ("/v1/logs", Some(Signal::Logs), logs().encode_to_vec(), LOGS_JSON),
+        ("/v1/metrics", None, metrics().encode_to_vec(), METRICS_JSON),
     ]
 }
 
 #[tokio::test]
 async fn what_is_sent_is_kept_in_every_form() {
-    let store = Arc::new(MemoryStore::default());
-    let server = http_server(store.clone(), Settings::default()).await;
+    let (store, series) = (Arc::new(MemoryStore::default()), Arc::new(MemorySeriesStore::default()));
+    let router = otlp::http_router(ingest(store.clone(), Settings::default()), series_in(Arc::clone(&series)));
+    let server = serve(router).await;
     for (path, signal, protobuf, json) in signals() {
         let mut sent = 0;
         for (content_type, body) in [
@@ -53,7 +56,10 @@ async fn what_is_sent_is_kept_in_every_form() {
                 sent += 1;
             }
         }
-        assert_kept(store.as_ref(), signal, sent).await;
+        match signal {
+            Some(signal) => assert_kept(store.as_ref(), signal, sent).await,
+            None => assert_point_kept(series.as_ref()).await,
+        }
     }
 }
 
@@ -209,7 +215,7 @@ async fn what_the_store_refuses_has_the_right_status() {
 async fn while_shutting_down_requests_are_503() {
     let store = Arc::new(MemoryStore::default());
     let ingest = ingest(store.clone(), Settings::default());
-    let server = serve(otlp::http_router(ingest.clone())).await;
+    let server = serve(otlp::http_router(ingest.clone(), no_series())).await;
     assert_eq!(Call::post("/v1/traces", JSON, TRACES_JSON).send(server).await.status, 200);
     ingest.begin_shutdown();
     let answer = Call::post("/v1/traces", JSON, TRACES_JSON).send(server).await;

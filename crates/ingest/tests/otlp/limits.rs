@@ -7,7 +7,7 @@ use tripod_ingest::{Settings, otlp};
 use tripod_storage::Signal;
 use tripod_storage::memory::MemoryStore;
 
-use crate::client::{Call, JSON, PROTOBUF, gzip, http_server, ingest, serve, zstd};
+use crate::client::{Call, JSON, PROTOBUF, gzip, http_server, ingest, no_series, serve, zstd};
 use crate::samples::{TRACES_JSON, assert_kept, span, traces};
 use crate::stores::{Blocking, Refusing, count};
 
@@ -172,7 +172,7 @@ async fn a_sender_that_goes_away_leaves_nothing_behind() {
 async fn a_request_that_was_let_in_is_finished_while_shutting_down() {
     let store = Blocking::new();
     let ingest = ingest(store.clone(), Settings::default());
-    let server = serve(otlp::http_router(ingest.clone())).await;
+    let server = serve(otlp::http_router(ingest.clone(), no_series())).await;
     let pending = Call::post("/v1/traces", JSON, TRACES_JSON).begin(server).await;
     store.entered().await;
     ingest.begin_shutdown();

@@ -7,7 +7,7 @@ use prost::Message;
 use tripod_ingest::{Settings, describe, otlp};
 use tripod_storage::memory::MemoryStore;
 
-use crate::client::{Call, JSON, PROTOBUF, gzip, ingest, serve};
+use crate::client::{Call, JSON, PROTOBUF, gzip, ingest, no_series, serve};
 use crate::samples::{TRACES_JSON, partly_good, undecodable};
 
 #[tokio::test]
@@ -17,7 +17,7 @@ async fn requests_bytes_and_records_are_counted() {
     // Metrics are taken from the recorder when receivers are made; requests need none.
     let router = metrics::with_local_recorder(&recorder, || {
         describe();
-        otlp::http_router(ingest(Arc::new(MemoryStore::default()), Settings::default()))
+        otlp::http_router(ingest(Arc::new(MemoryStore::default()), Settings::default()), no_series())
     });
     let server = serve(router).await;
     let compressed = gzip(TRACES_JSON.as_bytes());

@@ -11,7 +11,8 @@ use opentelemetry_proto::tonic::metrics::v1::{
 use opentelemetry_proto::tonic::resource::v1::Resource;
 use opentelemetry_proto::tonic::trace::v1::{ResourceSpans, ScopeSpans, Span, Status};
 use tripod_model::{self as model, Attribute};
-use tripod_storage::record::{read_logs, read_metrics, read_spans};
+use tripod_storage::record::{read_logs, read_spans};
+use tripod_storage::series::{MillisRange, SelectSeries, SeriesStore};
 use tripod_storage::{Select, Signal, Store};
 
 pub(crate) const TRACE: [u8; 16] = [0x5b; 16];
@@ -169,16 +170,16 @@ pub(crate) async fn assert_kept(store: &dyn Store, signal: Signal, count: usize)
                     assert_eq!(recorded.record, expected);
                 }
             }
-            Signal::Metrics => {
-                for recorded in read_metrics(&rows).unwrap() {
-                    assert_context(&recorded.resource, &recorded.scope);
-                    let (metric, point) = recorded.record;
-                    assert_eq!((metric.name.as_ref(), metric.unit.as_ref()), ("queue.length", "1"));
-                    assert_eq!((metric.kind, point.time_unix_nano), (model::MetricKind::Gauge, TIME));
-                    assert_eq!(point.value, model::PointValue::Number(model::Number::Double(1.5)));
-                }
-            }
         }
     }
     assert_eq!(seen, count, "{signal}");
+}
+
+/// Asserts that the store has the sample of metrics, and nothing else.
+pub(crate) async fn assert_point_kept(store: &dyn SeriesStore) {
+    let all = SelectSeries { matchers: Vec::new(), range: MillisRange::ALL };
+    let [series] = &store.select_series(all).await.unwrap()[..] else { panic!("there is another number of series") };
+    assert_eq!(series.labels.to_string(), r#"{__name__="queue_length_ratio", job="shop"}"#);
+    let samples = series.samples(MillisRange::ALL).unwrap();
+    assert_eq!((samples.floats.timestamps, samples.floats.values), (vec![TIME as i64 / 1_000_000], vec![1.5]));
 }

@@ -254,7 +254,10 @@ impl Reader {
         if owners.is_empty() {
             return Ok(Vec::new());
         }
+        // Labels are in the index. Their pages have a dictionary, of which each reader would unpack all.
+        let mask = ProjectionMask::roots(index.footer.parquet_schema(), place::KIND..=place::VALUES);
         let batches = ParquetRecordBatchStreamBuilder::new_with_metadata(self.open(file), index.footer.clone())
+            .with_projection(mask)
             .with_row_selection(RowSelection::from(selectors))
             .with_batch_size(BATCH_ROWS)
             .build()?;
@@ -264,7 +267,8 @@ impl Reader {
             for row in 0..batch.num_rows() {
                 let owner = owners.get(found.len()).copied();
                 let owner = owner.ok_or_else(|| LakeError::Unexpected(format!("{} gave too many rows", file.path)))?;
-                found.push((owner, rows::number(batch, place::SEQUENCE, row)?, rows::content(batch, row)?));
+                let sequence = rows::number(batch, place::SEQUENCE - place::KIND, row)?;
+                found.push((owner, sequence, rows::content(batch, place::KIND, row)?));
             }
         }
         Ok(found)
@@ -284,7 +288,7 @@ impl Reader {
                     None => Arc::new(SeriesKey { metric: metric.to_owned(), labels: labels.to_owned() }),
                 };
                 let sequence = rows::number(batch, place::SEQUENCE, row)?;
-                found.push(Row { key, sequence, content: rows::content(batch, row)? });
+                found.push(Row { key, sequence, content: rows::content(batch, 0, row)? });
             }
         }
         if found.len() as u64 != file.rows {

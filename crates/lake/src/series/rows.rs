@@ -281,12 +281,13 @@ fn bytes(rows: &RecordBatch, column: usize, row: usize) -> Result<Option<Bytes>,
     Ok((!array.is_null(row)).then(|| Bytes::copy_from_slice(array.value(row))))
 }
 
-/// The content of a row of which all columns were read.
-pub(super) fn content(rows: &RecordBatch, row: usize) -> Result<Content, LakeError> {
-    let (first, last) = (number(rows, place::MIN_TIME, row)?, number(rows, place::MAX_TIME, row)?);
-    let count = u32::try_from(number(rows, place::SAMPLES, row)?).map_err(|_| unexpected("has an impossible count"))?;
-    let values = bytes(rows, place::VALUES, row)?.ok_or_else(|| unexpected("lacks values"))?;
-    let kind = text(rows, place::KIND, row)?;
+/// The content of a row of which all columns from the place `from` on were read.
+pub(super) fn content(rows: &RecordBatch, from: usize, row: usize) -> Result<Content, LakeError> {
+    let (first, last) = (number(rows, place::MIN_TIME - from, row)?, number(rows, place::MAX_TIME - from, row)?);
+    let count =
+        u32::try_from(number(rows, place::SAMPLES - from, row)?).map_err(|_| unexpected("has an impossible count"))?;
+    let values = bytes(rows, place::VALUES - from, row)?.ok_or_else(|| unexpected("lacks values"))?;
+    let kind = text(rows, place::KIND - from, row)?;
     if kind == EXEMPLARS {
         return Ok(Content::Exemplars { first, last, count, json: values });
     }
@@ -295,8 +296,8 @@ pub(super) fn content(rows: &RecordBatch, row: usize) -> Result<Content, LakeErr
         count,
         first,
         last,
-        timestamps: bytes(rows, place::TIMESTAMPS, row)?.ok_or_else(|| unexpected("lacks times"))?,
-        start_timestamps: bytes(rows, place::STARTS, row)?,
+        timestamps: bytes(rows, place::TIMESTAMPS - from, row)?.ok_or_else(|| unexpected("lacks times"))?,
+        start_timestamps: bytes(rows, place::STARTS - from, row)?,
         values,
     }))
 }

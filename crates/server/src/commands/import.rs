@@ -1,7 +1,7 @@
 //! `tripod import`: dumps of Prometheus text or OpenMetrics into a running server.
 
 use std::fs::File;
-use std::io::{BufRead, BufReader, IsTerminal, Read, Seek, SeekFrom, stderr};
+use std::io::{self, BufRead, BufReader, IsTerminal, Read, Seek, SeekFrom, stderr};
 use std::path::Path;
 use std::process::ExitCode;
 
@@ -38,6 +38,22 @@ pub(super) async fn run(args: ImportArgs) -> anyhow::Result<ExitCode> {
     Ok(ExitCode::FAILURE)
 }
 
+/// A file that can be read twice. What comes through a pipe is put aside first: only its end says which form it has.
+fn open(path: &Path) -> io::Result<File> {
+    let mut aside = tempfile::tempfile()?;
+    if path == Path::new("-") {
+        io::copy(&mut io::stdin().lock(), &mut aside)?;
+    } else {
+        let mut file = File::open(path)?;
+        if file.metadata()?.is_file() {
+            return Ok(file);
+        }
+        io::copy(&mut file, &mut aside)?;
+    }
+    aside.rewind()?;
+    Ok(aside)
+}
+
 struct Import {
     client: Client,
     kept: u64,
@@ -47,7 +63,7 @@ struct Import {
 
 impl Import {
     async fn file(&mut self, path: &Path, form: ExpositionForm) -> anyhow::Result<()> {
-        let mut file = File::open(path)?;
+        let mut file = open(path)?;
         let format = match form {
             ExpositionForm::Auto if ends_with_eof(&mut file)? => Format::OpenMetrics,
             ExpositionForm::Auto | ExpositionForm::Text => Format::Text,

@@ -35,7 +35,7 @@ pub(super) fn answers(
         version: env!("CARGO_PKG_VERSION"),
         config: serde_saphyr::to_string(&shown)?,
         flags,
-        retention: format!("{}s", settings.store.retention.metrics_seconds),
+        retention: format!("{}s", settings.store.retention.series_seconds),
         started: SystemTime::now(),
     };
     let engine = Engine::new(Arc::clone(series), settings.api.prometheus.engine());

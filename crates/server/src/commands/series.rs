@@ -4,11 +4,12 @@ use std::sync::Arc;
 
 use axum::Router;
 use tokio::task::JoinHandle;
+use tripod_ingest::Ingest;
+use tripod_ingest::otlp::metrics_router;
 use tripod_ingest::prometheus::otlp::SeriesTarget;
 use tripod_ingest::prometheus::push::{self, Pushes};
 use tripod_ingest::prometheus::scrape::Scraper;
 use tripod_ingest::prometheus::{Settings, remote_write};
-use tripod_ingest::{Ingest, otlp};
 use tripod_storage::series::SeriesStore;
 
 /// What runs beside the listeners, and the routers of the rest.
@@ -22,6 +23,8 @@ pub(super) struct SeriesReceivers {
     pub(super) prometheus: Router,
     /// Pushes, under `/metrics/job/...`.
     pub(super) push: Router,
+    /// Where OTLP metrics go.
+    pub(super) otlp: SeriesTarget,
 }
 
 impl SeriesReceivers {
@@ -41,11 +44,11 @@ impl SeriesReceivers {
             let pushes = Arc::clone(&pushes);
             async move { pushes.run().await }
         });
-        let target = SeriesTarget::new(Arc::clone(store), settings.otlp.clone());
+        let otlp = SeriesTarget::new(Arc::clone(store), settings.otlp.clone());
         let prometheus = remote_write::router(Arc::clone(ingest), Arc::clone(store))
-            .nest("/api/v1/otlp", otlp::series_router(Arc::clone(ingest), target));
+            .nest("/api/v1/otlp", metrics_router(Arc::clone(ingest), otlp.clone()));
         let push = push::router(Arc::clone(ingest), pushes);
-        Ok(Self { settings: settings.clone(), scraper, pushing, prometheus, push })
+        Ok(Self { settings: settings.clone(), scraper, pushing, prometheus, push, otlp })
     }
 
     /// What scrapes.

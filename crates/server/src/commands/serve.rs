@@ -171,11 +171,12 @@ impl Routers {
         metrics: &Metrics,
     ) -> anyhow::Result<Self> {
         let guard = |router| require_bearer(router, settings.api.bearer_token.clone());
-        let sql = SqlEngine::new(Arc::clone(store), &settings.api.sql)?;
+        let sql = SqlEngine::new(Arc::clone(store), Arc::clone(series), &settings.api.sql)?;
         let jaeger = guard(jaeger::router(Arc::clone(store), &settings.api.jaeger));
         let answers = guard(prometheus::router(super::prometheus::answers(settings, series, receivers)?));
         let prometheus = answers.merge(receivers.prometheus.clone());
-        let otlp_http = otlp::http_router(Arc::clone(ingest));
+        let otlp_http = otlp::http_router(Arc::clone(ingest), receivers.otlp.clone());
+        let otlp_grpc = otlp::grpc_router(Arc::clone(ingest), receivers.otlp.clone());
         let metrics = metrics.clone();
         let front_door = Router::new()
             .merge(health::router(Arc::clone(health)))
@@ -185,7 +186,7 @@ impl Routers {
             .nest("/jaeger", jaeger.clone())
             .nest("/prometheus", prometheus.clone())
             .nest("/otlp", otlp_http.clone());
-        Ok(Self { front_door, otlp_grpc: otlp::grpc_router(Arc::clone(ingest)), otlp_http, jaeger, prometheus })
+        Ok(Self { front_door, otlp_grpc, otlp_http, jaeger, prometheus })
     }
 
     fn with_status(mut self, settings: &Settings, status: Router) -> Self {

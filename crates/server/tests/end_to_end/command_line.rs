@@ -102,6 +102,39 @@ fn queries_print_in_every_format() {
 }
 
 #[test]
+fn promql_is_asked_and_drawn() {
+    let directory = tempdir().unwrap();
+    let server = Server::start(directory.path(), &[]);
+    let dump = "# TYPE a gauge\na{b=\"c\"} 1 0\na{b=\"c\"} 2 60\na{b=\"c\"} 3 120\n# EOF\n";
+    let file = directory.path().join("dump.om");
+    std::fs::write(&file, dump).unwrap();
+    let (code, out, error) = run(server.command(&["import"]).arg(&file));
+    assert_eq!(code, 0, "{out}{error}");
+    let ask = |query: &str, more: &[&str]| run(server.command(&["query", "--promql", query]).args(more));
+    let mut child = server.command(&["import", "-"]).stdin(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    child.stdin.take().unwrap().write_all(dump.as_bytes()).unwrap();
+    let output = child.wait_with_output().unwrap();
+    assert_eq!(String::from_utf8(output.stderr).unwrap(), "3 samples were kept\n");
+    let (code, out, error) = ask("a", &["--at", "60", "--format", "table"]);
+    assert_eq!((code, out.as_str()), (0, "name │ b │ value\n─────┼───┼──────\na    │ c │   2.0\n"), "{error}");
+    let doubled = ask("a * 2", &["--at", "1970-01-01T00:01:00Z"]).1;
+    assert_eq!(doubled, "{\"metric\":{\"b\":\"c\"},\"value\":[60.0,\"4\"]}\n");
+    let range = ["--at", "120", "--range", "2m", "--step", "1m"];
+    let (code, out, _) = ask("a or vector(1)", &[&range[..], &["--format", "table"]].concat());
+    assert_eq!((code, out.as_str()), (0, "{}  min 1  max 1  last 1\n▅▅▅\na{b=\"c\"}  min 1  max 3  last 3\n▁▅█\n"));
+    assert!(ask("a", &[&range[..], &["--format", "csv"]].concat()).1.ends_with("120,\"a{b=\"\"c\"\"}\",3\n"));
+    let json: Value = serde_json::from_str(&ask("a", &[&range[..], &["--format", "json"]].concat()).1).unwrap();
+    assert_eq!(json["data"]["result"][0]["values"].as_array().map(Vec::len), Some(3));
+    let (code, out, error) = ask("rate(a)", &[]);
+    assert_eq!((code, out.as_str()), (1, ""));
+    assert!(error.contains("expected type range vector"), "{error}");
+    let (code, _, error) = ask("rate(a[3m])", &["--at", "120"]);
+    assert!(code == 0 && error.contains("metric might not be a counter"), "{error}");
+    let (code, _, error) = run(&mut server.command(&["query", "select 1", "--range", "1h"]));
+    assert!(code == 2 && error.contains("--promql"), "{error}");
+}
+
+#[test]
 fn errors_of_queries_are_the_servers_words() {
     let directory = tempdir().unwrap();
     let server = Server::start(directory.path(), &[]);

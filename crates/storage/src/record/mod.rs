@@ -1,12 +1,10 @@
 //! Records to rows and back.
 //!
-//! [`SpanRows`], [`LogRows`] and [`MetricRows`] are the sinks that receivers decode into; each turns the records of
-//! one request into a [`Batch`]. [`read_spans`], [`read_logs`] and [`read_metrics`] are their inverse, for query APIs
-//! that answer in records. What a record cannot be kept for is counted in [`Rejections`] and the rest is kept.
+//! [`SpanRows`] and [`LogRows`] are the sinks that receivers decode into; each turns the records of one request into a
+//! [`Batch`]. [`read_spans`] and [`read_logs`] are their inverse, for query APIs that answer in records. What a record cannot be kept for is counted in [`Rejections`] and the rest is kept.
 
 mod context;
 mod logs;
-mod metrics;
 mod promoted;
 mod read;
 mod spans;
@@ -21,7 +19,6 @@ use arrow::datatypes::DataType;
 use crate::{Batch, Signal};
 
 pub use logs::{LogRows, read_logs};
-pub use metrics::{MetricRows, read_metrics};
 pub use spans::{SpanRows, read_spans};
 
 use tripod_model::{Resource, Scope};
@@ -58,11 +55,6 @@ impl Rejections {
 /// A time of the wire as the tables' signed integer.
 fn nanos(field: &str, value: u64) -> Result<i64, String> {
     i64::try_from(value).map_err(|_| format!("{field} {value} lies after the year 2262"))
-}
-
-/// A count of the wire as the tables' signed integer.
-fn count(field: &str, value: u64) -> Result<i64, String> {
-    i64::try_from(value).map_err(|_| format!("{field} {value} is more than {}", i64::MAX))
 }
 
 fn batch(signal: Signal, arrays: Vec<ArrayRef>) -> Batch {

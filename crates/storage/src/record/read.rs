@@ -4,10 +4,9 @@ use std::ops::Range;
 use std::str::FromStr;
 
 use arrow::array::{
-    Array, ArrayRef, AsArray, BooleanArray, Float64Array, Int64Array, ListArray, RecordBatch, StringViewArray,
-    TimestampNanosecondArray,
+    Array, ArrayRef, AsArray, Int64Array, ListArray, RecordBatch, StringViewArray, TimestampNanosecondArray,
 };
-use arrow::datatypes::{Fields, Float64Type, Int64Type, TimestampNanosecondType};
+use arrow::datatypes::{Fields, Int64Type, TimestampNanosecondType};
 use serde_json::value::RawValue;
 use tripod_model::{Attribute, EntityRef, Resource, Scope, Value};
 
@@ -41,28 +40,8 @@ impl<'a> Columns<'a> {
         self.get(name, |array| array.as_primitive_opt::<Int64Type>())
     }
 
-    pub(super) fn doubles(&self, name: &str) -> Result<&'a Float64Array, SelectError> {
-        self.get(name, |array| array.as_primitive_opt::<Float64Type>())
-    }
-
-    pub(super) fn bools(&self, name: &str) -> Result<&'a BooleanArray, SelectError> {
-        self.get(name, |array| array.as_boolean_opt())
-    }
-
     pub(super) fn times(&self, name: &str) -> Result<&'a TimestampNanosecondArray, SelectError> {
         self.get(name, |array| array.as_primitive_opt::<TimestampNanosecondType>())
-    }
-
-    pub(super) fn int_lists(&self, name: &str) -> Result<IntLists<'a>, SelectError> {
-        let list = self.get(name, |array| array.as_list_opt())?;
-        let elements = self.get(name, |_| list.values().as_primitive_opt::<Int64Type>())?;
-        Ok(IntLists { list, elements })
-    }
-
-    pub(super) fn double_lists(&self, name: &str) -> Result<DoubleLists<'a>, SelectError> {
-        let list = self.get(name, |array| array.as_list_opt())?;
-        let elements = self.get(name, |_| list.values().as_primitive_opt::<Float64Type>())?;
-        Ok(DoubleLists { list, elements })
     }
 
     pub(super) fn structs(&self, name: &str) -> Result<Structs<'a>, SelectError> {
@@ -142,39 +121,11 @@ impl<'a> std::ops::Deref for Structs<'a> {
 impl Structs<'_> {
     /// Indices of a row's elements among the flattened ones.
     pub(super) fn elements(&self, row: usize) -> Range<usize> {
-        elements(self.list, row)
-    }
-}
-
-fn elements(list: &ListArray, row: usize) -> Range<usize> {
-    if list.is_null(row) {
-        return 0..0;
-    }
-    let offsets = list.value_offsets();
-    offsets[row] as usize..offsets[row + 1] as usize
-}
-
-/// Lists of integers, which are counts.
-pub(super) struct IntLists<'a> {
-    list: &'a ListArray,
-    elements: &'a Int64Array,
-}
-
-impl IntLists<'_> {
-    pub(super) fn counts(&self, row: usize) -> Vec<u64> {
-        self.elements.values()[elements(self.list, row)].iter().map(|count| *count as u64).collect()
-    }
-}
-
-/// Lists of floats.
-pub(super) struct DoubleLists<'a> {
-    list: &'a ListArray,
-    elements: &'a Float64Array,
-}
-
-impl DoubleLists<'_> {
-    pub(super) fn values(&self, row: usize) -> Vec<f64> {
-        self.elements.values()[elements(self.list, row)].to_vec()
+        if self.list.is_null(row) {
+            return 0..0;
+        }
+        let offsets = self.list.value_offsets();
+        offsets[row] as usize..offsets[row + 1] as usize
     }
 }
 

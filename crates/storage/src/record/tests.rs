@@ -2,11 +2,10 @@
 
 use arrow::array::{Array as _, AsArray as _};
 use proptest::prelude::*;
-use tripod_model::sink::{LogSink, MetricSink, Sink, SpanSink};
+use tripod_model::sink::{LogSink, Sink, SpanSink};
 use tripod_model::{
-    Attribute, Buckets, EntityRef, Exemplar, LogRecord, Metric, MetricKind, Number, Point, PointValue, Quantile,
-    Resource, Scope, SeverityNumber, Span, SpanEvent, SpanId, SpanKind, SpanLink, Status, StatusCode, Temporality,
-    TraceId, Value,
+    Attribute, EntityRef, LogRecord, Resource, Scope, SeverityNumber, Span, SpanEvent, SpanId, SpanKind, SpanLink,
+    Status, StatusCode, TraceId, Value,
 };
 
 use super::*;
@@ -15,10 +14,6 @@ use crate::schema::{Column, Kind, RESOURCE};
 
 /// A time that a table can hold.
 fn any_time() -> impl Strategy<Value = u64> {
-    0..=i64::MAX as u64
-}
-
-fn any_count() -> impl Strategy<Value = u64> {
     0..=i64::MAX as u64
 }
 
@@ -158,87 +153,6 @@ prop_compose! {
     }
 }
 
-fn any_float() -> impl Strategy<Value = f64> {
-    any::<f64>().prop_filter("NaN differs from itself", |value| !value.is_nan())
-}
-
-fn any_number() -> impl Strategy<Value = Number> {
-    prop_oneof![Just(Number::Empty), any::<i64>().prop_map(Number::Int), any_float().prop_map(Number::Double),]
-}
-
-fn any_value_of_a_point() -> impl Strategy<Value = (MetricKind, PointValue)> {
-    let counts = || prop::collection::vec(any_count(), 0..4);
-    let floats = || prop::collection::vec(any_float(), 0..4);
-    let optional = || prop::option::of(any_float());
-    let buckets = move || (any::<i32>(), counts()).prop_map(|(offset, counts)| Buckets { offset, counts });
-    prop_oneof![
-        any_number().prop_map(|number| (MetricKind::Gauge, PointValue::Number(number))),
-        any_number().prop_map(|number| (MetricKind::Sum, PointValue::Number(number))),
-        (any_count(), optional(), optional(), optional(), floats(), counts()).prop_map(
-            |(count, sum, min, max, explicit_bounds, bucket_counts)| {
-                let value = PointValue::Histogram { count, sum, min, max, explicit_bounds, bucket_counts };
-                (MetricKind::Histogram, value)
-            }
-        ),
-        (any_count(), optional(), optional(), any::<i32>(), any_count(), any_float(), buckets(), buckets()).prop_map(
-            |(count, sum, min, scale, zero_count, zero_threshold, positive, negative)| {
-                let value = PointValue::ExponentialHistogram {
-                    count,
-                    sum,
-                    min,
-                    max: None,
-                    scale,
-                    zero_count,
-                    zero_threshold,
-                    positive,
-                    negative,
-                };
-                (MetricKind::ExponentialHistogram, value)
-            }
-        ),
-        (any_count(), any_float(), prop::collection::vec((any_float(), any_float()), 0..3)).prop_map(
-            |(count, sum, quantiles)| {
-                let quantiles = quantiles.into_iter().map(|(quantile, value)| Quantile { quantile, value }).collect();
-                (MetricKind::Summary, PointValue::Summary { count, sum, quantiles })
-            }
-        ),
-    ]
-}
-
-prop_compose! {
-    fn any_point()(
-        texts: (String, String, String),
-        metadata in any_attributes(),
-        temporality: i32,
-        is_monotonic: bool,
-        (kind, value) in any_value_of_a_point(),
-        attributes in any_attributes(),
-        start in any_time(),
-        time in 1..=i64::MAX as u64,
-        flags: u32,
-        exemplars in prop::collection::vec((any_attributes(), any_time(), any_number(), any::<u128>(), any::<u64>()), 0..3),
-    ) -> (Metric<'static>, Point<'static>) {
-        let metric = Metric {
-            name: texts.0.into(),
-            description: texts.1.into(),
-            unit: texts.2.into(),
-            metadata,
-            kind,
-            temporality: Temporality(temporality),
-            is_monotonic,
-        };
-        let exemplars = exemplars.into_iter().map(|(filtered_attributes, time_unix_nano, value, trace, span)| Exemplar {
-            filtered_attributes,
-            time_unix_nano,
-            value,
-            trace_id: TraceId(trace.to_be_bytes()),
-            span_id: SpanId(span.to_be_bytes()),
-        }).collect();
-        let point = Point { attributes, start_time_unix_nano: start, time_unix_nano: time, flags, exemplars, value };
-        (metric, point)
-    }
-}
-
 /// One to three resources, each with a scope and a few records.
 fn any_request<R: std::fmt::Debug>(
     record: impl Strategy<Value = R>,
@@ -294,22 +208,6 @@ proptest! {
             row.record.attributes = in_order(Signal::Logs.own_columns(), &row.record.attributes);
         }
         prop_assert_eq!(read_logs(&batch.rows).unwrap(), expected);
-    }
-
-    #[test]
-    fn points_come_back_as_they_were(request in any_request(any_point())) {
-        let mut sink = MetricRows::new(7);
-        for (resource, scope, points) in &request {
-            sink.resource(resource);
-            sink.scope(scope);
-            for (metric, point) in points {
-                sink.metric(metric);
-                sink.point(point);
-            }
-        }
-        let (batch, rejections) = sink.finish();
-        prop_assert_eq!(rejections, Rejections::default());
-        prop_assert_eq!(read_metrics(&batch.rows).unwrap(), expected(request));
     }
 }
 
@@ -371,21 +269,6 @@ fn a_record_that_cannot_be_kept_is_counted_and_the_others_are_kept() {
     assert_eq!(batch.rows.num_rows(), 1);
     assert_eq!(rejections.count, 2);
     assert_eq!(rejections.first.as_deref(), Some("span \"bad\" has no trace id"));
-
-    let mut sink = MetricRows::new(0);
-    sink.metric(&Metric { kind: MetricKind::Histogram, ..Metric::default() });
-    let value = PointValue::Histogram {
-        count: u64::MAX,
-        sum: None,
-        min: None,
-        max: None,
-        explicit_bounds: vec![],
-        bucket_counts: vec![],
-    };
-    sink.point(&Point { value, ..Point::default() });
-    let (batch, rejections) = sink.finish();
-    assert_eq!((batch.rows.num_rows(), rejections.count), (0, 1));
-    assert!(rejections.first.is_some_and(|reason| reason.starts_with("count 18446744073709551615 is more than")));
 }
 
 #[test]

@@ -54,8 +54,6 @@ fn name(kind: Kind) -> &'static str {
         Kind::Json => "JSON text",
         Kind::TraceId => "text, 32 hexadecimal digits",
         Kind::SpanId => "text, 16 hexadecimal digits",
-        Kind::Ints => "list of integers",
-        Kind::Doubles => "list of floats",
         Kind::Structs(_) => "list of structs",
     }
 }

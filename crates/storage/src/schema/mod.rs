@@ -12,7 +12,6 @@
 mod context;
 mod document;
 mod logs;
-mod metrics;
 mod spans;
 
 use std::fmt;
@@ -24,15 +23,13 @@ use arrow::datatypes::{DataType, Field, Fields, Schema, SchemaRef, TimeUnit};
 pub(crate) use context::{RESOURCE, SCOPE};
 pub use document::document;
 
-/// The kinds of telemetry, each with a table.
+/// The kinds of telemetry that are rows, each with a table. Metrics are none: see [`crate::series`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Signal {
     /// Spans of traces.
     Spans,
     /// Log records and events.
     Logs,
-    /// Points of metrics.
-    Metrics,
 }
 
 /// One column of a table.
@@ -69,10 +66,6 @@ pub enum Kind {
     TraceId,
     /// A span id as 16 lower-case hexadecimal digits.
     SpanId,
-    /// A list of 64-bit integers.
-    Ints,
-    /// A list of 64-bit floats.
-    Doubles,
     /// A list of structs with these fields.
     Structs(&'static [Column]),
 }
@@ -112,8 +105,6 @@ impl Kind {
             Kind::Double => DataType::Float64,
             Kind::Bool => DataType::Boolean,
             Kind::Text | Kind::Json | Kind::TraceId | Kind::SpanId => DataType::Utf8View,
-            Kind::Ints => DataType::List(Arc::new(Field::new("element", DataType::Int64, false))),
-            Kind::Doubles => DataType::List(Arc::new(Field::new("element", DataType::Float64, false))),
             Kind::Structs(columns) => {
                 let fields: Fields = columns.iter().map(Column::field).collect();
                 DataType::List(Arc::new(Field::new("element", DataType::Struct(fields), false)))
@@ -139,17 +130,15 @@ impl Table {
 
 static SPANS: LazyLock<Table> = LazyLock::new(|| Table::new("spans", "start_time", &[spans::COLUMNS, SCOPE, RESOURCE]));
 static LOGS: LazyLock<Table> = LazyLock::new(|| Table::new("logs", "time", &[logs::COLUMNS, SCOPE, RESOURCE]));
-static METRICS: LazyLock<Table> = LazyLock::new(|| Table::new("metrics", "time", &[metrics::COLUMNS, SCOPE, RESOURCE]));
 
 impl Signal {
     /// All signals.
-    pub const ALL: [Self; 3] = [Self::Spans, Self::Logs, Self::Metrics];
+    pub const ALL: [Self; 2] = [Self::Spans, Self::Logs];
 
     fn definition(self) -> &'static Table {
         match self {
             Self::Spans => &SPANS,
             Self::Logs => &LOGS,
-            Self::Metrics => &METRICS,
         }
     }
 
@@ -173,7 +162,6 @@ impl Signal {
         match self {
             Self::Spans => spans::COLUMNS,
             Self::Logs => logs::COLUMNS,
-            Self::Metrics => metrics::COLUMNS,
         }
     }
 
@@ -201,7 +189,7 @@ impl FromStr for Signal {
         Self::ALL
             .into_iter()
             .find(|signal| signal.table() == text)
-            .ok_or_else(|| format!("\"{text}\" is no signal; there are spans, logs and metrics"))
+            .ok_or_else(|| format!("\"{text}\" is no signal; there are spans and logs"))
     }
 }
 

@@ -62,9 +62,28 @@ impl Labels {
         })
     }
 
+    /// Names and values as bytes, which is enough to compare them: that they are UTF-8 is looked into for each text anew.
+    fn raw(&self) -> impl Iterator<Item = (&[u8], &[u8])> {
+        let mut rest: &[u8] = &self.0;
+        std::iter::from_fn(move || {
+            if rest.is_empty() {
+                return None;
+            }
+            let name = take_bytes(&mut rest)?;
+            Some((name, take_bytes(&mut rest)?))
+        })
+    }
+
     /// The value of a label; `None` when the series has no such label.
     pub fn get(&self, name: &str) -> Option<&str> {
-        self.iter().find(|(each, _)| *each == name).map(|(_, value)| value)
+        for (each, value) in self.raw() {
+            match each.cmp(name.as_bytes()) {
+                Ordering::Less => {}
+                Ordering::Equal => return std::str::from_utf8(value).ok(),
+                Ordering::Greater => break,
+            }
+        }
+        None
     }
 
     /// The metric's name, `__name__`; `None` when there is none.
@@ -74,7 +93,7 @@ impl Labels {
 
     /// How many labels there are.
     pub fn len(&self) -> usize {
-        self.iter().count()
+        self.raw().count()
     }
 
     /// Whether there is no label.
@@ -142,6 +161,10 @@ fn put(packed: &mut Vec<u8>, text: &str) {
 }
 
 fn checked_take<'a>(rest: &mut &'a [u8]) -> Option<&'a str> {
+    std::str::from_utf8(take_bytes(rest)?).ok()
+}
+
+fn take_bytes<'a>(rest: &mut &'a [u8]) -> Option<&'a [u8]> {
     let mut length = 0usize;
     let mut shift = 0;
     loop {
@@ -160,9 +183,9 @@ fn checked_take<'a>(rest: &mut &'a [u8]) -> Option<&'a str> {
             return None;
         }
     }
-    let text = rest.get(..length)?;
-    *rest = &rest[length..];
-    std::str::from_utf8(text).ok()
+    let (text, tail) = rest.split_at_checked(length)?;
+    *rest = tail;
+    Some(text)
 }
 
 /// As [`checked_take`], for bytes that were checked when the labels were made.
@@ -199,7 +222,10 @@ impl PartialOrd for Labels {
 impl Ord for Labels {
     /// By the first label that differs, name before value; a prefix comes first. Prometheus' order.
     fn cmp(&self, other: &Self) -> Ordering {
-        self.iter().cmp(other.iter())
+        if Arc::ptr_eq(&self.0, &other.0) {
+            return Ordering::Equal;
+        }
+        self.raw().cmp(other.raw())
     }
 }
 

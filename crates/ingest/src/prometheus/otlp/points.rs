@@ -64,7 +64,11 @@ impl OtlpSeries {
                     ));
                 }
                 if self.settings.convert_histograms_to_nhcb {
-                    let mut histogram = custom_buckets(explicit_bounds, bucket_counts);
+                    // Without buckets all observations lie below infinity.
+                    let mut histogram = match bucket_counts.is_empty() {
+                        true => custom_buckets(&[], std::slice::from_ref(count)),
+                        false => custom_buckets(explicit_bounds, bucket_counts),
+                    };
                     (histogram.count, histogram.sum) = (*count as f64, sum.unwrap_or(0.0));
                     let series = self.native(&base, family, at, histogram)?;
                     self.exemplars(series, &point.exemplars);

@@ -177,6 +177,19 @@ fn histograms_become_classic_series_or_custom_buckets() {
         ]
     );
     assert_eq!(batch.exemplars.len(), 2);
+
+    let settings = OtlpSeriesSettings { convert_histograms_to_nhcb: true, ..OtlpSeriesSettings::default() };
+    let (lines, ..) = translate(settings, |sink| {
+        sink.resource(&Resource::default());
+        sink.metric(&metric("latency", "s", MetricKind::Histogram));
+        let mut bare = histogram();
+        if let PointValue::Histogram { explicit_bounds, bucket_counts, .. } = &mut bare.value {
+            explicit_bounds.clear();
+            bucket_counts.clear();
+        }
+        sink.point(&bare);
+    });
+    assert!(lines[0].contains("count:6 sum:8.5") && lines[0].contains("buckets:[6]"), "{lines:?}");
 }
 
 fn exponential(scale: i32, offset: i32, counts: &[u64]) -> Point<'static> {

@@ -26,7 +26,6 @@ use http::{HeaderMap, HeaderValue, Method, StatusCode};
 use serde::{Deserialize, Serialize};
 use tokio::sync::Mutex;
 use tripod_model::series::Labels;
-use tripod_storage::Signal;
 use tripod_storage::series::{SeriesBatch, SeriesStore};
 
 use self::groups::{Group, PushSink};
@@ -159,9 +158,8 @@ impl Pushes {
 
 /// `PUT`, `POST` and `DELETE` of `/metrics/job/<job>{/<label>/<value>}`.
 pub fn router(ingest: Arc<Ingest>, pushes: Arc<Pushes>) -> Router {
-    let meters = Meters::new("prometheus_push", Signal::Metrics, |reason| {
-        reason.map_or(StatusCode::OK, status).as_u16().to_string()
-    });
+    let meters =
+        Meters::new("prometheus_push", "metrics", |reason| reason.map_or(StatusCode::OK, status).as_u16().to_string());
     let endpoint = Endpoint { ingest, pushes, meters: Arc::new(meters) };
     let methods = || put(answer).post(answer).delete(answer);
     // The job's name may be written in base64, and then stands behind another first part of the path.

@@ -25,7 +25,6 @@ use axum::response::Response;
 use axum::routing::post;
 use http::header::{CONTENT_ENCODING, CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
-use tripod_storage::Signal;
 use tripod_storage::series::{SeriesAppended, SeriesBatch, SeriesStore};
 
 pub use self::encode::encode;
@@ -43,7 +42,7 @@ const EXEMPLARS: HeaderName = HeaderName::from_static("x-prometheus-remote-write
 
 /// `POST /api/v1/write`.
 pub fn router(ingest: Arc<Ingest>, store: Arc<dyn SeriesStore>) -> Router {
-    let meters = Meters::new("prometheus_remote_write", Signal::Metrics, |reason| {
+    let meters = Meters::new("prometheus_remote_write", "metrics", |reason| {
         reason.map_or(StatusCode::NO_CONTENT, status).as_u16().to_string()
     });
     Router::new().route("/api/v1/write", post(answer)).with_state(Endpoint { ingest, store, meters: Arc::new(meters) })

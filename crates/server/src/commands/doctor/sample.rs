@@ -43,6 +43,8 @@ impl Sample {
     /// One of each.
     pub(super) fn signals(&self) -> [SampleSignal; 3] {
         let Self { trace_id, span_id, nanos } = self;
+        // Samples are 64-bit floats, which have no room for nanoseconds.
+        let millis = nanos / 1_000_000;
         let resource = json!({ "attributes": [{ "key": "service.name", "value": { "stringValue": SERVICE } }] });
         let scope = json!({ "name": "tripod-doctor", "version": env!("CARGO_PKG_VERSION") });
         let body = format!("tripod doctor was here ({span_id})");
@@ -75,14 +77,14 @@ impl Sample {
                 noun: "metric point",
                 path: "/v1/metrics",
                 request: json!({ "resourceMetrics": [{ "resource": resource, "scopeMetrics": [{ "scope": scope, "metrics": [{
-                    "name": "tripod.doctor.examination", "unit": "1",
-                    "gauge": { "dataPoints": [{ "timeUnixNano": nanos.to_string(), "asInt": nanos.to_string() }] },
+                    "name": "tripod.doctor.examination",
+                    "gauge": { "dataPoints": [{ "timeUnixNano": nanos.to_string(), "asInt": millis.to_string() }] },
                 }] }] }] }),
                 query: format!(
-                    "select service_name, kind, value_int from metrics \
-                     where name = 'tripod.doctor.examination' and value_int = {nanos}"
+                    "select labels->>'job', cast(value as bigint) from points('tripod_doctor_examination') \
+                     where value = {millis}"
                 ),
-                row: json!([SERVICE, "gauge", *nanos as u64]),
+                row: json!([SERVICE, millis as u64]),
             },
         ]
     }

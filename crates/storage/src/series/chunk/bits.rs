@@ -11,20 +11,27 @@ pub(super) struct BitWriter {
 impl BitWriter {
     /// Appends the lowest `width` bits of a value; at most 64.
     pub(super) fn write(&mut self, value: u64, width: u32) {
-        let mut left = width;
-        while left > 0 {
-            if self.free == 0 {
-                self.bytes.push(0);
-                self.free = 8;
-            }
-            let take = left.min(u32::from(self.free));
-            let part = (value >> (left - take)) as u8 & (0xff >> (8 - take));
-            self.free -= take as u8;
-            if let Some(last) = self.bytes.last_mut() {
-                *last |= part << self.free;
-            }
-            left -= take;
+        if width == 0 {
+            return;
         }
+        // At the top of a word, with nothing behind.
+        let mut word = value << (64 - width);
+        let mut left = width;
+        let free = u32::from(self.free);
+        if free > 0 {
+            if let Some(last) = self.bytes.last_mut() {
+                *last |= (word >> (64 - free)) as u8;
+            }
+            if width <= free {
+                self.free -= width as u8;
+                return;
+            }
+            word <<= free;
+            left -= free;
+        }
+        let bytes = left.div_ceil(8);
+        self.bytes.extend_from_slice(&word.to_be_bytes()[..bytes as usize]);
+        self.free = (bytes * 8 - left) as u8;
     }
 }
 

@@ -1,44 +1,19 @@
-use std::io::{self, IsTerminal, Read, Write};
-use std::process::ExitCode;
-use std::time::{Duration, Instant};
+use std::io::{self, IsTerminal, Write};
+use std::time::Instant;
 
 use anyhow::{Context, bail};
-use indicatif::{ProgressBar, ProgressStyle};
 use reqwest::Response;
 use serde_json::{Map, Value};
 
+use super::{NETWORK, read, terminal_width, with_sign_of_life};
 use crate::cli::{AnswerFormat, QueryArgs};
 use crate::client::Client;
 use crate::table::{self, Answer};
 
-/// Most answers are there before anyone looks for a sign of life.
-const QUIET: Duration = Duration::from_millis(400);
-
-/// What the network may add to the time that the server was given.
-const NETWORK: Duration = Duration::from_secs(5);
-
-/// Characters on a line of a terminal that does not say how wide it is.
-const USUAL_WIDTH: usize = 160;
-
-/// Asks a server and prints its answer.
-pub(super) async fn run(args: QueryArgs) -> anyhow::Result<ExitCode> {
-    let sql = match args.sql.as_str() {
-        "-" => {
-            let mut text = String::new();
-            io::stdin().read_to_string(&mut text).context("cannot read the query from standard input")?;
-            text
-        }
-        sql => sql.to_owned(),
-    };
-    if sql.trim().is_empty() {
-        bail!("the query is empty");
-    }
-    let format = args.format.unwrap_or_else(|| match io::stdout().is_terminal() {
-        true => AnswerFormat::Table,
-        false => AnswerFormat::Jsonl,
-    });
+/// Asks a question in SQL and prints the answer.
+pub(super) async fn ask(args: &QueryArgs, format: AnswerFormat) -> anyhow::Result<()> {
     let client = Client::new(&args.server)?;
-    let mut body = serde_json::json!({ "query": sql });
+    let mut body = serde_json::json!({ "query": args.query });
     if let Some(limit) = args.limit {
         body["limit"] = limit.into();
     }
@@ -56,16 +31,11 @@ pub(super) async fn run(args: QueryArgs) -> anyhow::Result<ExitCode> {
     }
     let started = Instant::now();
     let response = with_sign_of_life(client.ask(request.json(&body))).await?;
-    let outcome = match format {
+    match format {
         AnswerFormat::Table => print_table(response, started, args.limit).await,
         AnswerFormat::Json => print_json(response, args.limit).await,
         AnswerFormat::Jsonl => print_lines(response, args.limit).await,
         AnswerFormat::Csv => print_bytes(response).await,
-    };
-    match outcome {
-        // A reader that has seen enough, such as `head`, is no error.
-        Err(error) if is_broken_pipe(&error) => Ok(ExitCode::SUCCESS),
-        outcome => outcome.map(|()| ExitCode::SUCCESS),
     }
 }
 
@@ -135,10 +105,6 @@ async fn print_bytes(mut response: Response) -> anyhow::Result<()> {
     Ok(io::stdout().lock().flush()?)
 }
 
-async fn read(response: Response) -> anyhow::Result<bytes::Bytes> {
-    response.bytes().await.context("the answer broke off")
-}
-
 /// Says how an answer ended. That rows are missing is no news to who asked for just so many.
 fn finish(error: Option<&str>, truncated: bool, limit: Option<u64>, rows: u64) -> anyhow::Result<()> {
     if let Some(error) = error {
@@ -148,31 +114,6 @@ fn finish(error: Option<&str>, truncated: bool, limit: Option<u64>, rows: u64) -
         eprintln!("tripod: there are more rows; the server sends {rows} at most (api.sql.max_rows)");
     }
     Ok(())
-}
-
-/// What the shell says in `COLUMNS`, when it exports it.
-fn terminal_width() -> usize {
-    std::env::var("COLUMNS").ok().and_then(|columns| columns.parse().ok()).unwrap_or(USUAL_WIDTH)
-}
-
-fn is_broken_pipe(error: &anyhow::Error) -> bool {
-    error.downcast_ref::<io::Error>().is_some_and(|error| error.kind() == io::ErrorKind::BrokenPipe)
-}
-
-/// Shows that something goes on when it takes longer, on a terminal only.
-async fn with_sign_of_life<T>(work: impl Future<Output = T>) -> T {
-    let mut work = std::pin::pin!(work);
-    if let Ok(done) = tokio::time::timeout(QUIET, work.as_mut()).await {
-        return done;
-    }
-    let spinner = ProgressBar::new_spinner();
-    if let Ok(style) = ProgressStyle::with_template("{spinner} waiting for the answer, {elapsed}") {
-        spinner.set_style(style);
-    }
-    spinner.enable_steady_tick(Duration::from_millis(100));
-    let done = work.await;
-    spinner.finish_and_clear();
-    done
 }
 
 #[cfg(test)]

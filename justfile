@@ -29,13 +29,14 @@ crash rounds="50":
     cargo xtask crash --rounds {{rounds}}
     cargo xtask crash --disk-full
     cargo xtask crash --corrupt
+    cargo xtask crash --lost
 
 # Official SDKs of other languages against the server.
 interop:
     cargo build --package tripod-server
     interop/run
 
-# Prometheus' published test scripts against the PromQL engine, as a table; needs ../shared/conformance.
+# Prometheus' published test scripts against the PromQL engine over every store, as a table; needs ../shared/conformance.
 conformance *arguments:
     cargo xtask conformance promql {{arguments}}
 

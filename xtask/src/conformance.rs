@@ -2,17 +2,17 @@
 //!
 //! What is measured is built by a cargo of its own, so that this crate stays without dependencies on the house.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode, Stdio};
 
 use anyhow::{Context, bail};
 
-use crate::table;
+use crate::{process, table};
 
 #[derive(Debug, clap::Subcommand)]
 pub(crate) enum Conformance {
-    /// Run Prometheus' test scripts against the PromQL engine.
+    /// Run Prometheus' test scripts against the PromQL engine over every store of series.
     Promql(PromqlArgs),
 }
 
@@ -37,6 +37,7 @@ const SHOWN: usize = 3;
 
 /// An eval that failed.
 struct Failure {
+    store: String,
     line: u32,
     query: String,
     reason: String,
@@ -46,7 +47,8 @@ struct Failure {
 
 #[derive(Default)]
 struct File {
-    passed: u64,
+    /// How many evals passed, by store.
+    passed: BTreeMap<String, u64>,
     failures: Vec<Failure>,
 }
 
@@ -58,13 +60,7 @@ fn promql(args: &PromqlArgs) -> anyhow::Result<ExitCode> {
         return Ok(ExitCode::SUCCESS);
     }
     let pending = pending(&house.join("crates/promql/tests/promqltest.pending"))?;
-    let output = Command::new(env!("CARGO"))
-        .args(["run", "--quiet", "--locked", "--package", "tripod-promql", "--example", "promqltest", "--"])
-        .args(&scripts)
-        .current_dir(&house)
-        .stderr(Stdio::inherit())
-        .output()
-        .context("cargo run")?;
+    let output = Command::new(runner(&house)?).args(&scripts).stderr(Stdio::inherit()).output()?;
     let text = String::from_utf8(output.stdout).context("the output of the runner")?;
     let (files, unexpected, passing) = collect(&text, &pending, args.file.is_none())?;
     report(&files, args.verbose);
@@ -73,6 +69,24 @@ fn promql(args: &PromqlArgs) -> anyhow::Result<ExitCode> {
     }
     let good = output.status.success() && !files.is_empty() && unexpected == 0 && passing.is_empty();
     Ok(if good { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+/// Builds what runs the scripts. All of the workspace is selected, so that nothing is built with other features than it
+/// has already.
+fn runner(house: &Path) -> anyhow::Result<PathBuf> {
+    let output = process::cargo()
+        .args(["build", "--quiet", "--locked", "--workspace", "--example", "promqltest"])
+        .args(["--message-format", "json-render-diagnostics"])
+        .current_dir(house)
+        .stderr(Stdio::inherit())
+        .output()
+        .context("cargo build")?;
+    String::from_utf8_lossy(&output.stdout)
+        .lines()
+        .filter_map(|line| serde_json::from_str::<serde_json::Value>(line).ok())
+        .filter(|message| message["target"]["name"] == "promqltest" && message["target"]["kind"][0] == "example")
+        .find_map(|message| message["executable"].as_str().map(PathBuf::from))
+        .context("the example \"promqltest\" does not build")
 }
 
 fn scripts(folder: &Path, only: Option<&str>) -> anyhow::Result<Vec<PathBuf>> {
@@ -115,44 +129,63 @@ fn collect(
     all: bool,
 ) -> anyhow::Result<(BTreeMap<String, File>, usize, Vec<String>)> {
     let mut files: BTreeMap<String, File> = BTreeMap::new();
-    let (mut unexpected, mut failed) = (0, Vec::new());
+    let mut unexpected = 0;
+    // Places by what became of them in some store.
+    let (mut passed, mut failed) = (BTreeSet::new(), BTreeSet::new());
     for line in text.lines() {
         let fields: Vec<_> = line.split('\t').collect();
-        let [name, line, query, reason] = fields[..] else { bail!("the runner printed {line:?}") };
+        let [store, name, line, query, reason] = fields[..] else { bail!("the runner printed {line:?}") };
         let file = files.entry(name.to_owned()).or_default();
+        let count = file.passed.entry(store.to_owned()).or_default();
+        let place = format!("{name}:{line}");
         if reason.is_empty() {
-            file.passed += 1;
+            *count += 1;
+            passed.insert(place);
             continue;
         }
-        let place = format!("{name}:{line}");
         let known = pending.get(&place).cloned();
         unexpected += usize::from(known.is_none());
-        failed.push(place);
-        file.failures.push(Failure { line: line.parse()?, query: query.into(), reason: reason.into(), pending: known });
+        failed.insert(place);
+        let (store, query, reason) = (store.to_owned(), query.to_owned(), reason.to_owned());
+        file.failures.push(Failure { store, line: line.parse()?, query, reason, pending: known });
     }
     let ran = |place: &str| all || place.split_once(':').is_some_and(|(name, _)| files.contains_key(name));
-    let passing = pending.keys().filter(|place| ran(place) && !failed.contains(place)).cloned().collect();
+    let passes = |place: &str| passed.contains(place) || !failed.contains(place);
+    let passing = pending.keys().filter(|place| ran(place) && passes(place)).cloned().collect();
     Ok((files, unexpected, passing))
 }
 
+impl File {
+    /// How many evals over a store passed, failed, and are known not to pass yet.
+    fn counts(&self, store: &str) -> [u64; 3] {
+        let failures = || self.failures.iter().filter(|failure| failure.store == store);
+        let pending = failures().filter(|failure| failure.pending.is_some()).count() as u64;
+        [self.passed.get(store).copied().unwrap_or(0), failures().count() as u64 - pending, pending]
+    }
+}
+
 fn report(files: &BTreeMap<String, File>, verbose: bool) {
+    let stores: BTreeSet<&str> = files.values().flat_map(|file| file.passed.keys()).map(String::as_str).collect();
+    let titles: Vec<_> = stores
+        .iter()
+        .flat_map(|store| [format!("{store}: passed"), "failed".to_owned(), "not yet".to_owned()])
+        .collect();
     let mut rows = Vec::new();
-    let mut total = [0; 3];
+    let mut total = vec![0; titles.len()];
     for (name, file) in files {
-        let pending = file.failures.iter().filter(|failure| failure.pending.is_some()).count() as u64;
-        let failed = file.failures.len() as u64 - pending;
-        let counts = [file.passed, failed, pending];
-        rows.push(std::iter::once(name.clone()).chain(counts.map(table::count)).collect());
-        for (total, count) in total.iter_mut().zip(counts) {
+        let counts: Vec<u64> = stores.iter().flat_map(|store| file.counts(store)).collect();
+        for (total, count) in total.iter_mut().zip(&counts) {
             *total += count;
         }
+        rows.push(std::iter::once(name.clone()).chain(counts.into_iter().map(table::count)).collect());
     }
-    rows.push(std::iter::once("all".to_owned()).chain(total.map(table::count)).collect());
-    table::print(&["script", "passed", "failed", "not yet"], &rows);
+    rows.push(std::iter::once("all".to_owned()).chain(total.into_iter().map(table::count)).collect());
+    let titles: Vec<_> = std::iter::once("script").chain(titles.iter().map(String::as_str)).collect();
+    table::print(&titles, &rows);
     for (name, file) in files {
         let shown = if verbose { usize::MAX } else { SHOWN };
         for failure in file.failures.iter().take(shown) {
-            println!("\n{name}:{} {}\n    {}", failure.line, failure.query, failure.reason);
+            println!("\n{}: {name}:{} {}\n    {}", failure.store, failure.line, failure.query, failure.reason);
             if let Some(why) = &failure.pending {
                 println!("    not yet: {why}");
             }

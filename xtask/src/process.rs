@@ -1,4 +1,4 @@
-//! What a process has used, from `/proc`.
+//! What a process has used, from `/proc`, and how cargo is started.
 
 use std::fs;
 use std::path::Path;
@@ -89,4 +89,17 @@ mod tests {
         let usage = Usage::own().unwrap();
         assert!(usage.peak_bytes > 100_000, "{usage:?}");
     }
+}
+
+/// A cargo as a shell would start it. What `cargo run` tells this program of its package would make it build anew what
+/// looks at such variables, and all that depends on it.
+pub(crate) fn cargo() -> std::process::Command {
+    let mut command = std::process::Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+    for (name, _) in std::env::vars_os() {
+        let text = name.to_string_lossy();
+        if text.starts_with("CARGO_PKG_") || text.starts_with("CARGO_MANIFEST_") {
+            command.env_remove(&name);
+        }
+    }
+    command
 }

@@ -1,17 +1,14 @@
 //! Each function gives what was computed by hand (`scripts/functions.test`).
 
-use std::sync::Arc;
-
 use tripod_promql::functions::SIGNATURES;
-use tripod_promql::promqltest::{Script, options};
-use tripod_storage::series::MemorySeriesStore;
+use tripod_promql::promqltest::{InMemory, Script, options};
 
 const SCRIPT: &str = include_str!("scripts/functions.test");
 
 #[tokio::test]
 async fn functions_give_what_was_computed_by_hand() {
     let script = Script::parse(SCRIPT).unwrap();
-    let outcomes = script.run(&options(), || Arc::new(MemorySeriesStore::new())).await;
+    let outcomes = script.run(&options(), &InMemory).await;
     let failures: Vec<String> = outcomes
         .iter()
         .filter_map(|outcome| Some(format!("{}: {}: {}", outcome.line, outcome.query, outcome.failure.as_ref()?)))

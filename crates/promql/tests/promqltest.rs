@@ -5,10 +5,8 @@
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 
-use tripod_promql::promqltest::{Script, options};
-use tripod_storage::series::MemorySeriesStore;
+use tripod_promql::promqltest::{InMemory, Script, options};
 
 /// How many evals the scripts have, so that none is lost unnoticed.
 const EVALS: usize = 2214;
@@ -30,7 +28,7 @@ async fn scripts_give_what_prometheus_gives() {
         let name = path.file_name().unwrap().to_string_lossy().into_owned();
         let script =
             Script::parse(&std::fs::read_to_string(&path).unwrap()).unwrap_or_else(|error| panic!("{name}: {error}"));
-        for outcome in script.run(&options(), || Arc::new(MemorySeriesStore::new())).await {
+        for outcome in script.run(&options(), &InMemory).await {
             evals += 1;
             if let Some(failure) = outcome.failure {
                 failures.insert(format!("{name}:{}", outcome.line), format!("{}: {failure}", outcome.query));

@@ -1,4 +1,4 @@
-//! Damage to the write-ahead log: reported, set aside, and costing nothing but what was damaged.
+//! Damage to a write-ahead log: reported, set aside, and costing nothing but what was damaged.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -7,16 +7,15 @@ use std::sync::Arc;
 
 use anyhow::{Context, Result, ensure};
 
-use super::ledger::Ledger;
+use super::ledger::{Kind, Ledger};
 use super::verify;
 use super::writer::{Round, Writer};
 use super::{Args, Place};
 use crate::load::sender::Outcome;
-use crate::server::{FRONT_DOOR, Server};
-use crate::sql::Sql;
+use crate::server::Server;
 
 /// How many requests are written before the damage.
-const REQUESTS: u32 = 120;
+pub(super) const REQUESTS: u32 = 120;
 
 /// Bytes of a record before its payload: length, checksum, number and tag, as the log's format says.
 const RECORD_HEADER: usize = 17;
@@ -32,25 +31,41 @@ struct Location {
     length: usize,
 }
 
+/// A log, by the directory that it lies in.
+pub(super) struct Log {
+    pub(super) directory: &'static str,
+    /// What is kept in it.
+    pub(super) kinds: &'static [Kind],
+    /// Small enough for some segments.
+    pub(super) segment_bytes: u64,
+}
+
+/// The server's logs.
+pub(super) const LOGS: [Log; 2] = [
+    Log { directory: "wal", kinds: &Kind::ROWS, segment_bytes: 262_144 },
+    Log { directory: "wal-series", kinds: &[Kind::Samples], segment_bytes: 16_384 },
+];
+
 pub(super) async fn run(args: &Args, bin: &Path, seed: u64) -> Result<ExitCode> {
-    let place = Place::new()?;
-    let mut launch = place.launch(bin);
-    // Nothing is flushed, so that all of it is in the log and nowhere else.
-    for (key, value) in &mut launch.settings {
-        match key.as_str() {
-            "store.flush.rows" => *value = "100000000".to_owned(),
-            "store.flush.interval_seconds" => *value = "100000".to_owned(),
-            "store.wal.segment_bytes" => *value = "262144".to_owned(),
-            _ => {}
+    for log in &LOGS {
+        println!("{}:", log.directory);
+        if damage(log, args, bin, seed).await? != ExitCode::SUCCESS {
+            return Ok(ExitCode::FAILURE);
         }
     }
+    Ok(ExitCode::SUCCESS)
+}
+
+async fn damage(log: &Log, args: &Args, bin: &Path, seed: u64) -> Result<ExitCode> {
+    let place = Place::new()?;
+    let launch = place.launch_unflushed(bin, log.segment_bytes);
     let ledger = Arc::new(Ledger::default());
     let server = Server::start(&launch).await?;
-    let round = Round::new(&ledger, &server, args.batch);
+    let round = Round::new(&ledger, &server, args.batch, log.kinds);
     write(&round, 0, seed, REQUESTS).await?;
     server.kill().await?;
 
-    let wal = launch.data_dir.join("wal");
+    let wal = launch.data_dir.join(log.directory);
     let segments = segments(&wal)?;
     ensure!(segments.len() >= 4, "the log has only {} segments; write more", segments.len());
     let middle = &segments[segments.len() / 2];
@@ -72,8 +87,8 @@ pub(super) async fn run(args: &Args, bin: &Path, seed: u64) -> Result<ExitCode> 
         Some(Ok(parts)) if parts >= 1.0 => println!("/metrics reports {parts} damaged part"),
         other => broken.push(format!("/metrics does not report the damage: tripod_wal_damaged is {other:?}")),
     }
-    let log = fs::read_to_string(&launch.log).unwrap_or_default();
-    match log
+    let lines = fs::read_to_string(&launch.log).unwrap_or_default();
+    match lines
         .lines()
         .find(|line| line.contains("\"ERROR\"") && line.contains("damaged") && line.contains(&name(middle)))
     {
@@ -85,10 +100,11 @@ pub(super) async fn run(args: &Args, bin: &Path, seed: u64) -> Result<ExitCode> 
         broken.push(format!("the damaged segment is not set aside at {}", aside.display()));
     }
 
-    // One writer and one request at a time: the log's record n is request n − 1.
+    // One writer and one request at a time: the log's record n is request n − 1. A sample's labels came with an earlier
+    // record, since the writer's series are all known after its first requests.
     let lost = [flipped - 1, cut - 1];
     broken.extend(check(&server, &ledger, &lost, "after the damage").await?);
-    let round = Round::new(&ledger, &server, args.batch);
+    let round = Round::new(&ledger, &server, args.batch, log.kinds);
     write(&round, 1, seed, 20).await?;
     server.kill().await?;
     let server = Server::start(&launch).await?;
@@ -113,7 +129,7 @@ pub(super) async fn run(args: &Args, bin: &Path, seed: u64) -> Result<ExitCode> 
     Ok(place.finish(sound))
 }
 
-async fn write(round: &Arc<Round>, number: u32, seed: u64, requests: u32) -> Result<()> {
+pub(super) async fn write(round: &Arc<Round>, number: u32, seed: u64, requests: u32) -> Result<()> {
     let mut writer = Writer::connect(round, number, seed).await?;
     for _ in 0..requests {
         let outcome = writer.write(round).await;
@@ -124,7 +140,7 @@ async fn write(round: &Arc<Round>, number: u32, seed: u64, requests: u32) -> Res
 
 /// Everything must be there but the requests that were damaged, and of those nothing.
 async fn check(server: &Server, ledger: &Ledger, lost: &[u64], when: &str) -> Result<Vec<String>> {
-    let findings = verify::verify(&Sql::new(server.url(FRONT_DOOR))?, ledger).await?;
+    let findings = verify::verify(server, ledger).await?;
     let batches = ledger.batches();
     let expected: u64 = lost.iter().filter_map(|number| batches.get(*number as usize)).map(|batch| batch.count).sum();
     println!(
@@ -144,11 +160,11 @@ async fn check(server: &Server, ledger: &Ledger, lost: &[u64], when: &str) -> Re
     Ok(broken)
 }
 
-fn name(path: &Path) -> String {
+pub(super) fn name(path: &Path) -> String {
     path.file_name().unwrap_or_default().to_string_lossy().into_owned()
 }
 
-fn segments(wal: &Path) -> Result<Vec<PathBuf>> {
+pub(super) fn segments(wal: &Path) -> Result<Vec<PathBuf>> {
     let entries = fs::read_dir(wal).with_context(|| format!("\"{}\" cannot be listed", wal.display()))?;
     let mut paths: Vec<_> = entries
         .flatten()

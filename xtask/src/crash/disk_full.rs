@@ -10,7 +10,8 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, bail};
 use tokio::process::Command;
 
-use super::ledger::Ledger;
+use super::asked::PromQl;
+use super::ledger::{Kind, Ledger};
 use super::verify;
 use super::writer::{End, Round, Writer};
 use super::{Args, Place};
@@ -99,7 +100,7 @@ async fn fill_and_recover(args: &Args, launch: &Launch, disk: &Disk, reserve: u6
     check(&server, &ledger, "started on the full disk").await?;
 
     fs::remove_file(disk.ballast())?;
-    let round = Round::new(&ledger, &server, args.batch);
+    let round = Round::new(&ledger, &server, args.batch, &Kind::ALL);
     let begun = Instant::now();
     for number in 0..2 {
         let mut writer = Writer::connect(&round, number, seed ^ 0xabcd).await?;
@@ -126,7 +127,7 @@ async fn fill_and_recover(args: &Args, launch: &Launch, disk: &Disk, reserve: u6
 }
 
 async fn write_until_refused(args: &Args, ledger: &Arc<Ledger>, server: &Server, seed: u64) -> Result<Vec<String>> {
-    let round = Round::new(ledger, server, args.batch);
+    let round = Round::new(ledger, server, args.batch, &Kind::ALL);
     let mut writers = tokio::task::JoinSet::new();
     for number in 0..args.writers {
         writers.spawn(Writer::connect(&round, number, seed).await?.run(Arc::clone(&round), true));
@@ -151,8 +152,8 @@ async fn write_until_refused(args: &Args, ledger: &Arc<Ledger>, server: &Server,
 
 /// The process must live and answer, and no write may fail in another way than by a refusal.
 async fn keep_asking(ledger: &Arc<Ledger>, mut server: Server, args: &Args, seed: u64) -> Result<Server> {
-    let sql = Sql::new(server.url(FRONT_DOOR))?;
-    let round = Round::new(ledger, &server, args.batch);
+    let (sql, promql) = (Sql::new(server.url(FRONT_DOOR))?, PromQl::new(server.url(FRONT_DOOR))?);
+    let round = Round::new(ledger, &server, args.batch, &Kind::ALL);
     let begun = Instant::now();
     let mut writers = Vec::new();
     for number in 0..2 {
@@ -165,6 +166,7 @@ async fn keep_asking(ledger: &Arc<Ledger>, mut server: Server, args: &Args, seed
             }
         }
         sql.number("select count(*) from spans").await.context("no answers while the disk is full")?;
+        promql.check().await.context("no answers in PromQL while the disk is full")?;
     }
     if !server.is_alive() {
         bail!("the process has ended");
@@ -174,7 +176,7 @@ async fn keep_asking(ledger: &Arc<Ledger>, mut server: Server, args: &Args, seed
 }
 
 async fn check(server: &Server, ledger: &Ledger, when: &str) -> Result<()> {
-    let findings = verify::verify(&Sql::new(server.url(FRONT_DOOR))?, ledger).await?;
+    let findings = verify::verify(server, ledger).await?;
     if !findings.is_sound() {
         findings.print(when);
         bail!("{when}: records are missing or there twice");

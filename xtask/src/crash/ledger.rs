@@ -4,10 +4,35 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use crate::load::Signal;
 
-/// A request: records of one signal with consecutive numbers.
+/// What records are, and so by which way they come and in which log they are kept.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Kind {
+    /// Rows of a table, by OTLP.
+    Rows(Signal),
+    /// Samples of series, by remote write.
+    Samples,
+}
+
+impl Kind {
+    /// Those that are rows.
+    pub(super) const ROWS: [Self; 2] = [Self::Rows(Signal::Spans), Self::Rows(Signal::Logs)];
+
+    /// All of them.
+    pub(super) const ALL: [Self; 3] = [Self::ROWS[0], Self::ROWS[1], Self::Samples];
+
+    /// What one record is called.
+    pub(super) fn item(self) -> &'static str {
+        match self {
+            Self::Rows(signal) => signal.item(),
+            Self::Samples => "sample",
+        }
+    }
+}
+
+/// A request: records of one kind with consecutive numbers.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Batch {
-    pub(super) signal: Signal,
+    pub(super) kind: Kind,
     /// Number of the first record.
     pub(super) first: u64,
     /// How many records.
@@ -36,11 +61,11 @@ impl Ledger {
     }
 
     /// Notes a request that is about to be sent; gives its number and that of its first record.
-    pub(super) fn begin(&self, signal: Signal, count: usize) -> (usize, u64) {
+    pub(super) fn begin(&self, kind: Kind, count: usize) -> (usize, u64) {
         let mut entries = self.entries();
         let first = entries.next_record;
         entries.next_record += count as u64;
-        entries.batches.push(Batch { signal, first, count: count as u64, acknowledged: false });
+        entries.batches.push(Batch { kind, first, count: count as u64, acknowledged: false });
         (entries.batches.len() - 1, first)
     }
 

@@ -1,23 +1,27 @@
 //! The proof that nothing acknowledged is lost and nothing is stored twice.
 //!
-//! Writers send batches of records that carry numbers of their own. The server is killed in the middle of it, and
-//! started again, and asked in SQL for the numbers: an acknowledged record must be there exactly once, one whose answer
-//! never came at most once. Nothing is sent a second time under the same number, so that a repeated number is always the
+//! Writers send batches of records that carry numbers of their own: rows by OTLP, samples by remote write. The server is
+//! killed in the middle of it, and started again, and asked for the numbers, in SQL and in PromQL: an acknowledged record
+//! must be there exactly once, a sample with its value at its time, one whose answer never came at most once. Nothing is sent a second time under the same number, so that a repeated number is always the
 //! server's doing.
 
+mod asked;
 mod corrupt;
 mod disk_full;
 mod ledger;
+mod lost;
 mod rounds;
+mod samples;
 mod verify;
 mod writer;
 
 use std::path::PathBuf;
-use std::process::{Command, ExitCode};
+use std::process::ExitCode;
 
 use anyhow::{Context, Result, ensure};
 use tempfile::TempDir;
 
+use crate::process::cargo;
 use crate::server::Launch;
 
 #[derive(Debug, clap::Args)]
@@ -46,6 +50,9 @@ pub(crate) struct Args {
     /// Instead: damage the write-ahead log, see that the damage is reported, set aside, and costs nothing else.
     #[arg(long)]
     corrupt: bool,
+    /// Instead: remove a segment of each write-ahead log, see that this proof notices.
+    #[arg(long, conflicts_with_all = ["corrupt", "disk_full"])]
+    lost: bool,
     /// Fail when the proof cannot be run on this machine, rather than say so.
     #[arg(long)]
     require: bool,
@@ -60,9 +67,10 @@ pub(crate) async fn run(args: Args) -> Result<ExitCode> {
     };
     let seed = args.seed.unwrap_or_else(rand::random);
     println!("seed {seed}");
-    match (args.disk_full, args.corrupt) {
-        (true, _) => disk_full::run(&args, &bin, seed).await,
-        (_, true) => corrupt::run(&args, &bin, seed).await,
+    match (args.disk_full, args.corrupt, args.lost) {
+        (true, ..) => disk_full::run(&args, &bin, seed).await,
+        (_, true, _) => corrupt::run(&args, &bin, seed).await,
+        (_, _, true) => lost::run(&args, &bin, seed).await,
         _ => rounds::run(&args, &bin, seed).await,
     }
 }
@@ -72,8 +80,8 @@ pub(crate) async fn run(args: Args) -> Result<ExitCode> {
 /// # Errors
 /// When it does not build; cargo has said why.
 pub(crate) fn build(release: bool) -> Result<PathBuf> {
-    let mut command = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
-    command.args(["build", "--package", "tripod-server", "--message-format", "json-render-diagnostics"]);
+    let mut command = cargo();
+    command.args(["build", "--workspace", "--bin", "tripod", "--message-format", "json-render-diagnostics"]);
     if release {
         command.arg("--release");
     }
@@ -103,6 +111,7 @@ impl Place {
         let settings = [
             ("store.flush.rows", "3000"),
             ("store.flush.interval_seconds", "1"),
+            ("store.series.flush_interval_seconds", "1"),
             ("store.compaction.interval_seconds", "1"),
             ("store.compaction.min_files", "3"),
             ("store.wal.segment_bytes", "1048576"),
@@ -113,6 +122,20 @@ impl Place {
             log: self.directory.path().join("server.log"),
             settings: settings.map(|(key, value)| (key.to_owned(), value.to_owned())).to_vec(),
         }
+    }
+
+    /// How to start the server here, so that nothing is flushed and all of it is in logs of many segments.
+    fn launch_unflushed(&self, bin: &std::path::Path, segment_bytes: u64) -> Launch {
+        let mut launch = self.launch(bin);
+        for (key, value) in &mut launch.settings {
+            match key.as_str() {
+                "store.flush.rows" => *value = "100000000".to_owned(),
+                "store.flush.interval_seconds" | "store.series.flush_interval_seconds" => *value = "100000".to_owned(),
+                "store.wal.segment_bytes" => *value = segment_bytes.to_string(),
+                _ => {}
+            }
+        }
+        launch
     }
 
     /// Ends the proof. What a failed one left is kept for a closer look.

@@ -9,13 +9,12 @@ use std::time::Duration;
 use anyhow::{Context, Result};
 use indicatif::{ProgressBar, ProgressStyle};
 
-use super::ledger::Ledger;
+use super::ledger::{Kind, Ledger};
 use super::verify::{self, Findings};
 use super::writer::{Round, Writer};
 use super::{Args, Place};
 use crate::load::source::Source;
-use crate::server::{FRONT_DOOR, Server};
-use crate::sql::Sql;
+use crate::server::Server;
 use crate::table;
 
 /// How long writers may take to see that their server is gone.
@@ -43,14 +42,14 @@ pub(super) async fn run(args: &Args, bin: &Path, seed: u64) -> Result<ExitCode> 
         };
         slowest_start = slowest_start.max(server.ready_after);
         if number > 0 && number.is_multiple_of(args.check_every.max(1)) {
-            let findings = verify::verify(&Sql::new(server.url(FRONT_DOOR))?, &ledger).await?;
+            let findings = verify::verify(&server, &ledger).await?;
             if !findings.is_sound() {
                 progress.finish_and_clear();
                 findings.print(&format!("after {number} rounds"));
                 return Ok(place.finish(false));
             }
         }
-        let round = Round::new(&ledger, &server, args.batch);
+        let round = Round::new(&ledger, &server, args.batch, &Kind::ALL);
         let mut writers = tokio::task::JoinSet::new();
         for writer in 0..args.writers {
             let writer = Writer::connect(&round, writer, seed.wrapping_add(u64::from(number) << 8)).await;
@@ -104,10 +103,10 @@ pub(super) async fn run(args: &Args, bin: &Path, seed: u64) -> Result<ExitCode> 
 /// Looks after the last replay, and again after a stop that has flushed everything into the tables.
 async fn look_twice(launch: &crate::server::Launch, ledger: &Ledger) -> Result<(Findings, Findings)> {
     let server = Server::start(launch).await?;
-    let replayed = verify::verify(&Sql::new(server.url(FRONT_DOOR))?, ledger).await?;
+    let replayed = verify::verify(&server, ledger).await?;
     server.stop().await?;
     let server = Server::start(launch).await?;
-    let flushed = verify::verify(&Sql::new(server.url(FRONT_DOOR))?, ledger).await?;
+    let flushed = verify::verify(&server, ledger).await?;
     server.stop().await?;
     Ok((replayed, flushed))
 }

@@ -2,9 +2,11 @@
 
 use anyhow::{Context, Result};
 
-use super::ledger::{Batch, Ledger};
+use super::asked::PromQl;
+use super::ledger::{Batch, Kind, Ledger};
 use super::writer::{BATCH, RECORD};
 use crate::load::Signal;
+use crate::server::{FRONT_DOOR, Server};
 use crate::sql::Sql;
 use crate::table;
 
@@ -37,21 +39,41 @@ pub(super) struct Findings {
 
 /// What the store holds of one request.
 #[derive(Clone, Copy, Default)]
-struct Held {
-    rows: u64,
-    distinct: u64,
-    lowest: i64,
-    highest: i64,
+pub(super) struct Held {
+    pub(super) rows: u64,
+    pub(super) distinct: u64,
+    pub(super) lowest: i64,
+    pub(super) highest: i64,
 }
 
 /// Looks for every record of the ledger.
 ///
 /// # Errors
 /// When the server does not answer.
-pub(super) async fn verify(sql: &Sql, ledger: &Ledger) -> Result<Findings> {
+pub(super) async fn verify(server: &Server, ledger: &Ledger) -> Result<Findings> {
     let batches = ledger.batches();
     let mut findings = Findings::default();
-    for signal in Signal::ALL {
+    verify_rows(&Sql::new(server.url(FRONT_DOOR))?, &batches, &mut findings).await?;
+    verify_samples(&PromQl::new(server.url(FRONT_DOOR))?, &batches, &mut findings).await?;
+    Ok(findings)
+}
+
+async fn verify_samples(promql: &PromQl, batches: &[Batch], findings: &mut Findings) -> Result<()> {
+    let samples = promql.samples(batches).await?;
+    for (number, batch) in batches.iter().enumerate().filter(|(_, batch)| batch.kind == Kind::Samples) {
+        let held = samples.held.get(&number).copied().unwrap_or_default();
+        if findings.judge(batch, held) && findings.details.len() < DESCRIBED {
+            findings.details.push(format!("{}; numbers from {}", summary(number, batch, held), batch.first));
+        }
+    }
+    findings.foreign += samples.foreign.len() as u64;
+    findings.details.extend(samples.foreign.into_iter().take(DESCRIBED));
+    Ok(())
+}
+
+async fn verify_rows(sql: &Sql, batches: &[Batch], findings: &mut Findings) -> Result<()> {
+    for kind in Kind::ROWS {
+        let Kind::Rows(signal) = kind else { continue };
         let mut counted = 0;
         for start in (0..batches.len()).step_by(PAGE) {
             let end = (start + PAGE).min(batches.len());
@@ -59,9 +81,9 @@ pub(super) async fn verify(sql: &Sql, ledger: &Ledger) -> Result<Findings> {
             for (number, held) in (start..end).zip(held) {
                 counted += held.rows;
                 let batch = &batches[number];
-                if batch.signal == signal {
+                if batch.kind == kind {
                     if findings.judge(batch, held) && findings.details.len() < DESCRIBED {
-                        findings.details.push(describe(sql, number, batch, held).await?);
+                        findings.details.push(describe(sql, signal, number, batch, held).await?);
                     }
                 } else if held.rows > 0 {
                     findings.foreign += held.rows;
@@ -78,7 +100,7 @@ pub(super) async fn verify(sql: &Sql, ledger: &Ledger) -> Result<Findings> {
             ));
         }
     }
-    Ok(findings)
+    Ok(())
 }
 
 async fn held(sql: &Sql, signal: Signal, start: usize, end: usize) -> Result<Vec<Held>> {
@@ -127,11 +149,11 @@ impl Findings {
     }
 }
 
-async fn describe(sql: &Sql, number: usize, batch: &Batch, held: Held) -> Result<String> {
+async fn describe(sql: &Sql, signal: Signal, number: usize, batch: &Batch, held: Held) -> Result<String> {
     let query = format!(
         "select json_get_int(attributes, '{RECORD}') as id from {} where json_get_int(attributes, '{BATCH}') = \
          {number} order by id",
-        batch.signal.table()
+        signal.table()
     );
     let ids = sql.query(&query).await?.integers("id")?;
     let expected = batch.first as i64..(batch.first + batch.count) as i64;
@@ -139,15 +161,19 @@ async fn describe(sql: &Sql, number: usize, batch: &Batch, held: Held) -> Result
     let mut twice: Vec<_> = ids.windows(2).filter(|pair| pair[0] == pair[1]).map(|pair| pair[0]).collect();
     twice.dedup();
     twice.truncate(20);
-    Ok(format!(
-        "request {number} of {} {}s, {}: {} rows, {} distinct; numbers {expected:?}; missing {missing:?}; more than \
-         once {twice:?}",
+    let summary = summary(number, batch, held);
+    Ok(format!("{summary}; numbers {expected:?}; missing {missing:?}; more than once {twice:?}"))
+}
+
+fn summary(number: usize, batch: &Batch, held: Held) -> String {
+    format!(
+        "request {number} of {} {}s, {}: {} rows, {} distinct",
         batch.count,
-        batch.signal.item(),
+        batch.kind.item(),
         if batch.acknowledged { "acknowledged" } else { "never answered" },
         held.rows,
         held.distinct,
-    ))
+    )
 }
 
 impl Findings {
@@ -182,7 +208,7 @@ impl Findings {
 mod tests {
     use super::*;
 
-    const BATCH_OF_TEN: Batch = Batch { signal: Signal::Logs, first: 100, count: 10, acknowledged: true };
+    const BATCH_OF_TEN: Batch = Batch { kind: Kind::Samples, first: 100, count: 10, acknowledged: true };
 
     fn held(rows: u64, distinct: u64, lowest: i64, highest: i64) -> Held {
         Held { rows, distinct, lowest, highest }

@@ -7,20 +7,18 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use http::header;
 use opentelemetry_proto::tonic::collector::logs::v1::ExportLogsServiceRequest;
 use opentelemetry_proto::tonic::collector::logs::v1::logs_service_client::LogsServiceClient;
-use opentelemetry_proto::tonic::collector::metrics::v1::ExportMetricsServiceRequest;
-use opentelemetry_proto::tonic::collector::metrics::v1::metrics_service_client::MetricsServiceClient;
 use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceRequest;
 use opentelemetry_proto::tonic::collector::trace::v1::trace_service_client::TraceServiceClient;
 use opentelemetry_proto::tonic::common::v1::KeyValue;
-use opentelemetry_proto::tonic::metrics::v1::metric::Data;
 use prost::Message;
 use tonic::transport::{Channel, Endpoint};
 
-use super::ledger::Ledger;
+use super::ledger::{Kind, Ledger};
+use super::samples;
 use crate::load::sender::{Outcome, accepted, refused_by_grpc, refused_by_http};
 use crate::load::source::{Source, int};
-use crate::load::{Protocol, Signal, logs, metrics, spans};
-use crate::server::{OTLP_GRPC, OTLP_HTTP, Server};
+use crate::load::{Protocol, Signal, logs, spans};
+use crate::server::{FRONT_DOOR, OTLP_GRPC, OTLP_HTTP, Server};
 
 /// The attributes that carry the numbers.
 pub(super) const RECORD: &str = "crash.id";
@@ -39,16 +37,21 @@ pub(super) struct Round {
     pub(super) batch: usize,
     pub(super) grpc: String,
     pub(super) http: String,
+    pub(super) front_door: String,
+    /// What is sent.
+    pub(super) kinds: Vec<Kind>,
 }
 
 impl Round {
-    pub(super) fn new(ledger: &Arc<Ledger>, server: &Server, batch: usize) -> Arc<Self> {
+    pub(super) fn new(ledger: &Arc<Ledger>, server: &Server, batch: usize, kinds: &[Kind]) -> Arc<Self> {
         Arc::new(Self {
             ledger: Arc::clone(ledger),
             ending: AtomicBool::new(false),
             batch,
             grpc: server.url(OTLP_GRPC).to_owned(),
             http: server.url(OTLP_HTTP).to_owned(),
+            front_door: server.url(FRONT_DOOR).to_owned(),
+            kinds: kinds.to_vec(),
         })
     }
 }
@@ -61,9 +64,12 @@ pub(super) enum End {
     Refused(String),
 }
 
-/// A writer with a connection of its own.
+/// A writer with connections of its own.
 pub(super) struct Writer {
+    /// For OTLP.
     connection: Connection,
+    /// For remote write.
+    http: reqwest::Client,
     source: Source,
     number: u32,
 }
@@ -77,7 +83,6 @@ enum Connection {
 enum Request {
     Spans(ExportTraceServiceRequest),
     Logs(ExportLogsServiceRequest),
-    Metrics(ExportMetricsServiceRequest),
 }
 
 impl Writer {
@@ -86,9 +91,9 @@ impl Writer {
         let protocol = if number.is_multiple_of(2) { Protocol::Grpc } else { Protocol::Http };
         let connection = match protocol {
             Protocol::Grpc => Connection::Grpc(Endpoint::from_shared(round.grpc.clone())?.connect().await?),
-            Protocol::Http => Connection::Http(reqwest::Client::builder().pool_max_idle_per_host(1).build()?),
+            Protocol::Http => Connection::Http(client()?),
         };
-        Ok(Self { connection, source: Source::new(seed ^ u64::from(number) << 32), number })
+        Ok(Self { connection, http: client()?, source: Source::new(seed ^ u64::from(number) << 32), number })
     }
 
     /// Sends until the round ends. With `until_refused` it ends with the first refusal.
@@ -113,17 +118,25 @@ impl Writer {
         End::Over
     }
 
-    /// Sends one request of random signal and size.
+    /// Sends one request of random kind and size.
     pub(super) async fn write(&mut self, round: &Round) -> Outcome {
-        let signal = *self.source.pick(&Signal::ALL);
+        let kind = *self.source.pick(&round.kinds);
         // Small requests are as frequent as large ones.
         let most = if self.source.chance(0.5) { 20.min(round.batch) } else { round.batch };
         let count = 1 + self.source.below(most);
-        let (batch, first) = round.ledger.begin(signal, count);
-        let request = self.build(signal, count, batch, first);
-        let outcome = match &self.connection {
-            Connection::Grpc(channel) => export_grpc(channel.clone(), request).await,
-            Connection::Http(client) => export_http(client, &round.http, signal, request).await,
+        let (batch, first) = round.ledger.begin(kind, count);
+        let outcome = match kind {
+            Kind::Samples => match samples::request(self.number, batch, first, count) {
+                Ok(body) => remote_write(&self.http, &round.front_door, body).await,
+                Err(error) => Outcome::Failed(error.to_string()),
+            },
+            Kind::Rows(signal) => {
+                let request = self.build(signal, count, batch, first);
+                match &self.connection {
+                    Connection::Grpc(channel) => export_grpc(channel.clone(), request).await,
+                    Connection::Http(client) => export_http(client, &round.http, signal, request).await,
+                }
+            }
         };
         match outcome {
             Outcome::Accepted { .. } => round.ledger.acknowledge(batch),
@@ -158,26 +171,7 @@ impl Writer {
                 }
                 Request::Logs(request)
             }
-            Signal::Metrics => {
-                let mut request = metrics::request(&mut self.source, self.number as usize, count, now);
-                for scope in request.resource_metrics.iter_mut().flat_map(|resource| &mut resource.scope_metrics) {
-                    for metric in &mut scope.metrics {
-                        match &mut metric.data {
-                            Some(Data::Gauge(gauge)) => {
-                                gauge.data_points.iter_mut().for_each(|point| mark(&mut point.attributes));
-                            }
-                            Some(Data::Sum(sum)) => {
-                                sum.data_points.iter_mut().for_each(|point| mark(&mut point.attributes));
-                            }
-                            Some(Data::Histogram(histogram)) => {
-                                histogram.data_points.iter_mut().for_each(|point| mark(&mut point.attributes));
-                            }
-                            other => panic!("the builder of metrics makes {other:?}, which cannot be marked"),
-                        }
-                    }
-                }
-                Request::Metrics(request)
-            }
+            Signal::Metrics => panic!("metrics are sent as samples"),
         };
         assert_eq!(next, first + count as u64, "a builder made another number of records than it was asked for");
         request
@@ -185,19 +179,16 @@ impl Writer {
 }
 
 async fn export_grpc(channel: Channel, request: Request) -> Outcome {
-    let rejected =
-        match request {
-            Request::Spans(request) => TraceServiceClient::new(channel)
-                .export(request)
-                .await
-                .map(|response| response.into_inner().partial_success.map_or(0, |partial| partial.rejected_spans)),
-            Request::Logs(request) => LogsServiceClient::new(channel).export(request).await.map(|response| {
-                response.into_inner().partial_success.map_or(0, |partial| partial.rejected_log_records)
-            }),
-            Request::Metrics(request) => MetricsServiceClient::new(channel).export(request).await.map(|response| {
-                response.into_inner().partial_success.map_or(0, |partial| partial.rejected_data_points)
-            }),
-        };
+    let rejected = match request {
+        Request::Spans(request) => TraceServiceClient::new(channel)
+            .export(request)
+            .await
+            .map(|response| response.into_inner().partial_success.map_or(0, |partial| partial.rejected_spans)),
+        Request::Logs(request) => LogsServiceClient::new(channel)
+            .export(request)
+            .await
+            .map(|response| response.into_inner().partial_success.map_or(0, |partial| partial.rejected_log_records)),
+    };
     match rejected {
         Ok(rejected) => Outcome::Accepted { rejected: u64::try_from(rejected).unwrap_or(0) },
         Err(status) => refused_by_grpc(&status),
@@ -208,12 +199,30 @@ async fn export_http(client: &reqwest::Client, url: &str, signal: Signal, reques
     let body = match request {
         Request::Spans(request) => request.encode_to_vec(),
         Request::Logs(request) => request.encode_to_vec(),
-        Request::Metrics(request) => request.encode_to_vec(),
     };
     let request = client
         .post(format!("{url}{}", signal.http_path()))
         .header(header::CONTENT_TYPE, "application/x-protobuf")
         .body(body);
+    send(request, accepted).await
+}
+
+fn client() -> reqwest::Result<reqwest::Client> {
+    reqwest::Client::builder().pool_max_idle_per_host(1).build()
+}
+
+async fn remote_write(client: &reqwest::Client, front_door: &str, body: Vec<u8>) -> Outcome {
+    let request = client
+        .post(format!("{front_door}/prometheus/api/v1/write"))
+        .header(header::CONTENT_TYPE, "application/x-protobuf")
+        .header(header::CONTENT_ENCODING, "snappy")
+        .header("x-prometheus-remote-write-version", "0.1.0")
+        .body(body);
+    // An answer without words means that all was taken.
+    send(request, |_| Outcome::Accepted { rejected: 0 }).await
+}
+
+async fn send(request: reqwest::RequestBuilder, accepted: impl FnOnce(&[u8]) -> Outcome) -> Outcome {
     match request.send().await {
         Err(error) => Outcome::Failed(format!("the connection is gone: {error}")),
         Ok(response) => {

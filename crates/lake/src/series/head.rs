@@ -186,7 +186,8 @@ impl Newest {
     fn is_same(&self, other: &Self) -> bool {
         match (self, other) {
             (Self::Float(a), Self::Float(b)) => a == b,
-            (Self::Histogram(a), Self::Histogram(b)) => a == b,
+            // What is known of a reset may have been found out here.
+            (Self::Histogram(a), Self::Histogram(b)) => a.same_data(b),
             _ => false,
         }
     }
@@ -295,7 +296,8 @@ impl Head {
             let histograms = &mut series.more.get_or_insert_default().histograms;
             if let Err(place) = histograms.timestamps.binary_search(&timestamp) {
                 state.bytes += size_of::<FloatHistogram>() + 8 * value.positive_buckets.len();
-                histograms.insert(place, timestamp, value, start);
+                // A float between the two is seen when they are read together.
+                histograms.insert_compared(place, timestamp, value, start);
             }
         }
         for (series, exemplar) in record.exemplars {

@@ -13,5 +13,5 @@ mod script;
 mod series;
 mod text;
 
-pub use run::{Outcome, options};
+pub use run::{InMemory, Outcome, Stores, options};
 pub use script::{Script, ScriptError};

@@ -1,6 +1,6 @@
 use std::sync::Arc;
 
-use tripod_storage::series::SeriesStore;
+use tripod_storage::series::{MemorySeriesStore, SeriesStore};
 
 use super::compare::{compare, sorted, vector_at};
 use super::fixed::fixed;
@@ -24,29 +24,58 @@ pub fn options() -> Options {
     Options { max_samples: 10_000, start_timestamps: true, ..Options::experimental() }
 }
 
+/// Where the samples of a script are kept.
+pub trait Stores {
+    /// An empty store, for the beginning and after each `clear`.
+    fn empty(&self) -> impl Future<Output = Arc<dyn SeriesStore>>;
+
+    /// What happens to a store between `load`s and the evals that follow: nothing, or whatever must not change an
+    /// answer.
+    fn loaded(&self, store: Arc<dyn SeriesStore>) -> impl Future<Output = Arc<dyn SeriesStore>> {
+        std::future::ready(store)
+    }
+}
+
+/// Stores in memory.
+#[derive(Clone, Copy, Debug)]
+pub struct InMemory;
+
+impl Stores for InMemory {
+    async fn empty(&self) -> Arc<dyn SeriesStore> {
+        Arc::new(MemorySeriesStore::new())
+    }
+}
+
 impl Script {
-    /// Runs the script over stores that the function makes, empty, for the beginning and after each `clear`.
+    /// Runs the script.
     ///
     /// Every instant query is evaluated again as a range query around its moment, and with its selectors fixed by `@` at
     /// other moments, as Prometheus does.
-    pub async fn run(&self, options: &Options, new_store: impl Fn() -> Arc<dyn SeriesStore>) -> Vec<Outcome> {
-        let engine = || Engine::new(new_store(), options.clone());
-        let mut current = engine();
+    pub async fn run(&self, options: &Options, stores: &impl Stores) -> Vec<Outcome> {
+        let mut current = Engine::new(stores.empty().await, options.clone());
+        let mut is_loaded = true;
         let mut outcomes = Vec::new();
         // What was not loaded makes what follows meaningless.
         let mut not_loaded: Option<String> = None;
         for command in &self.commands {
             match command {
                 Command::Clear => {
-                    current = engine();
+                    current = Engine::new(stores.empty().await, options.clone());
+                    is_loaded = true;
                     not_loaded = None;
                 }
                 Command::Load(load) => {
+                    is_loaded = false;
                     if let Err(reason) = append(&current, load).await {
                         not_loaded = Some(format!("line {}: {reason}", load.line));
                     }
                 }
                 Command::Eval(eval) => {
+                    if !std::mem::replace(&mut is_loaded, true) {
+                        let store = Arc::clone(current.store());
+                        drop(current);
+                        current = Engine::new(stores.loaded(store).await, options.clone());
+                    }
                     let checked = match &not_loaded {
                         Some(reason) => Err(format!("not loaded: {reason}")),
                         None => check(&current, eval).await,

@@ -96,9 +96,22 @@ impl HistogramSamples {
         self.values.insert(place, value);
     }
 
-    /// Says of the histogram at a place, if there is one, that nothing is known of a reset before it, because another one
-    /// is its neighbour now than the one it was compared with.
-    fn forget_neighbour(&mut self, place: usize) {
+    /// Adds a sample at a place where it keeps the order of time. It is compared with the one that it follows, to know
+    /// whether there was a reset ([`FloatHistogram::hint_after`]); the one that follows it has a new neighbour.
+    pub fn insert_compared(&mut self, place: usize, timestamp: i64, mut value: Arc<FloatHistogram>, start: i64) {
+        if let Some(before) = place.checked_sub(1) {
+            let hint = value.hint_after(&self.values[before]);
+            if hint != value.counter_reset_hint {
+                Arc::make_mut(&mut value).counter_reset_hint = hint;
+            }
+        }
+        self.insert(place, timestamp, value, start);
+        self.forget_neighbour(place + 1);
+    }
+
+    /// Says of the histogram at a place, if there is one, that nothing is known of a reset before it, because another
+    /// sample is its neighbour now than the one it was compared with.
+    pub fn forget_neighbour(&mut self, place: usize) {
         if let Some(histogram) = self.values.get_mut(place)
             && histogram.counter_reset_hint == CounterResetHint::NotCounterReset
         {
@@ -125,16 +138,13 @@ impl Samples {
 
     /// Puts a histogram at its time, where none is; `start` is 0 when unknown. It is compared with the histogram that it
     /// follows, once and for all queries, to know whether there was a reset ([`FloatHistogram::hint_after`]).
-    pub fn insert_histogram(&mut self, timestamp: i64, mut value: Arc<FloatHistogram>, start: i64) {
+    pub fn insert_histogram(&mut self, timestamp: i64, value: Arc<FloatHistogram>, start: i64) {
         let place = self.histograms.timestamps.partition_point(|time| *time < timestamp);
         let float_before = self.floats.timestamps.partition_point(|time| *time < timestamp).checked_sub(1);
         if let Some(before) = place.checked_sub(1)
             && float_before.is_none_or(|float| self.floats.timestamps[float] < self.histograms.timestamps[before])
         {
-            let hint = value.hint_after(&self.histograms.values[before]);
-            if hint != value.counter_reset_hint {
-                Arc::make_mut(&mut value).counter_reset_hint = hint;
-            }
+            return self.histograms.insert_compared(place, timestamp, value, start);
         }
         self.histograms.insert(place, timestamp, value, start);
         self.histograms.forget_neighbour(place + 1);

@@ -1,5 +1,8 @@
 //! The seam's tests of series on the lake, in each state that samples can be in.
 
+mod scripted;
+mod scripts;
+
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;

@@ -73,6 +73,19 @@ pub(crate) fn bytes_under(path: &Path) -> u64 {
         .sum()
 }
 
+/// A cargo as a shell would start it. What `cargo run` tells this program of its package would make it build anew what
+/// looks at such variables, and all that depends on it.
+pub(crate) fn cargo() -> std::process::Command {
+    let mut command = std::process::Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+    for (name, _) in std::env::vars_os() {
+        let text = name.to_string_lossy();
+        if text.starts_with("CARGO_PKG_") || text.starts_with("CARGO_MANIFEST_") {
+            command.env_remove(&name);
+        }
+    }
+    command
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -89,17 +102,4 @@ mod tests {
         let usage = Usage::own().unwrap();
         assert!(usage.peak_bytes > 100_000, "{usage:?}");
     }
-}
-
-/// A cargo as a shell would start it. What `cargo run` tells this program of its package would make it build anew what
-/// looks at such variables, and all that depends on it.
-pub(crate) fn cargo() -> std::process::Command {
-    let mut command = std::process::Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
-    for (name, _) in std::env::vars_os() {
-        let text = name.to_string_lossy();
-        if text.starts_with("CARGO_PKG_") || text.starts_with("CARGO_MANIFEST_") {
-            command.env_remove(&name);
-        }
-    }
-    command
 }

@@ -27,6 +27,8 @@ pub fn describe() {
     gauge!("tripod_hot_bytes", Unit::Bytes, "Bytes of all rows in memory, those being flushed included.");
     counter!("tripod_series_samples_total", Unit::Count, "Samples that were kept.");
     counter!("tripod_series_rejected_total", Unit::Count, "Samples that were refused, by reason.");
+    let what = "Exemplars that were not kept: over the limit, or of series that are not there.";
+    counter!("tripod_series_exemplars_dropped_total", Unit::Count, what);
     gauge!("tripod_series_active", Unit::Count, "Series in memory.");
     gauge!("tripod_disk_free_bytes", Unit::Bytes, "Free space on the disk with the data.");
 }

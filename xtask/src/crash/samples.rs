@@ -88,7 +88,6 @@ pub(super) fn request(writer: u32, batch: usize, first: u64, count: usize) -> Re
                 sum: number as f64,
                 zero_count: number,
                 timestamp: time(number),
-                ..Histogram::default()
             });
         } else {
             series.samples.push(Sample { value: number as f64, timestamp: time(number) });

@@ -13,7 +13,8 @@ pub(super) async fn keep(store: &Arc<dyn SeriesStore>, batch: SeriesBatch) -> Re
     store.append_series(batch).await.map_err(|error| match error {
         AppendError::Overloaded { retry_after, .. } => Refusal::overloaded(error.to_string(), retry_after),
         AppendError::ShuttingDown => Refusal::shutting_down(),
-        AppendError::Invalid(_) | AppendError::Failed(_) => {
+        AppendError::Invalid(reason) => Refusal::new(Reason::Invalid, reason),
+        AppendError::Failed(_) => {
             tracing::error!(%error, "series could not be stored");
             // Paths and the like stay in the log: senders may be strangers.
             Refusal::new(Reason::Failed, "the store failed to keep the samples; the server's log says why")

@@ -60,6 +60,7 @@ pub(crate) struct SeriesShard {
 #[derive(Debug)]
 struct Meters {
     samples: metrics::Counter,
+    exemplars_dropped: metrics::Counter,
     flush_seconds: metrics::Histogram,
     flushed: metrics::Counter,
     compaction_seconds: metrics::Histogram,
@@ -72,6 +73,7 @@ impl Meters {
         let table = TABLE.name;
         Self {
             samples: metrics::counter!("tripod_series_samples_total"),
+            exemplars_dropped: metrics::counter!("tripod_series_exemplars_dropped_total"),
             flush_seconds: metrics::histogram!("tripod_flush_duration_seconds", "table" => table),
             flushed: metrics::counter!("tripod_flush_rows_total", "table" => table),
             compaction_seconds: metrics::histogram!("tripod_compaction_duration_seconds", "table" => table),
@@ -131,7 +133,7 @@ impl SeriesShard {
 
     /// Keeps a batch; see [`tripod_storage::series::SeriesStore::append_series`].
     pub(crate) async fn append(&self, batch: SeriesBatch) -> Result<SeriesAppended, AppendError> {
-        let count = batch.floats.len() + batch.histograms.len();
+        let (count, exemplars) = (batch.floats.len() + batch.histograms.len(), batch.exemplars.len());
         if count > self.settings.max_samples_per_request {
             return Err(AppendError::Invalid(format!(
                 "{count} samples are more than a request may have (store.series.max_samples_per_request is {})",
@@ -149,6 +151,7 @@ impl SeriesShard {
                 });
             }
             let admitted = self.head.admit(&mut state, batch, &self.settings)?;
+            self.meters.exemplars_dropped.increment(exemplars.saturating_sub(admitted.appended.exemplars) as u64);
             if admitted.record.is_empty() {
                 return Ok(self.count(admitted.appended, 0));
             }

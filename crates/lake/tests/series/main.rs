@@ -94,7 +94,7 @@ async fn a_restart_keeps_the_seams_promises() {
                     lake.abandon().await;
                 }
                 drop(lake);
-                let lake = open_when_free(&path).await;
+                let lake = open_when_free(settings(&path)).await;
                 *current.lock() = Some(Arc::clone(&lake));
                 lake as Arc<dyn SeriesStore>
             }
@@ -111,7 +111,7 @@ async fn what_follows_a_flush_is_replayed_with_its_labels() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path();
     for round in 0..4i64 {
-        let lake = open_when_free(path).await;
+        let lake = open_when_free(settings(path)).await;
         for step in 0..3 {
             lake.append_series(batch("x", round * 100 + step * 10, 1.0)).await.unwrap();
             if step == 1 && round % 2 == 0 {
@@ -121,7 +121,7 @@ async fn what_follows_a_flush_is_replayed_with_its_labels() {
         assert_eq!(times(&lake).await.len() as i64, (round + 1) * 3);
         lake.abandon().await;
     }
-    let lake = open_when_free(path).await;
+    let lake = open_when_free(settings(path)).await;
     let expected: Vec<i64> = (0..4).flat_map(|round| (0..3).map(move |step| round * 100 + step * 10)).collect();
     assert_eq!(times(&lake).await, expected);
     lake.close().await.unwrap();
@@ -147,7 +147,7 @@ async fn many_writers_and_flushes_lose_nothing() {
     assert_eq!(times(&lake).await, (0..400).collect::<Vec<_>>());
     lake.abandon().await;
     drop(lake);
-    let lake = open_when_free(directory.path()).await;
+    let lake = open_when_free(settings(directory.path())).await;
     assert_eq!(times(&lake).await, (0..400).collect::<Vec<_>>());
     lake.close().await.unwrap();
 }
@@ -190,14 +190,17 @@ async fn limits_are_told_by_the_sample() {
 async fn what_is_past_its_retention_is_dropped() {
     let directory = tempfile::tempdir().unwrap();
     let mut settings = settings(directory.path());
-    settings.retention.series_seconds = 1;
-    let lake = Lake::open(settings).await.unwrap();
+    let lake = Lake::open(settings.clone()).await.unwrap();
     let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap().as_millis() as i64;
     lake.append_series(batch("x", 1000, 1.0)).await.unwrap();
     lake.append_series(batch("x", now + 3_600_000, 1.0)).await.unwrap();
     lake.flush().await.unwrap();
     lake.maintain().await.unwrap();
     assert_eq!(times(&lake).await.len(), 2, "what has just come is kept, however old");
+    lake.close().await.unwrap();
+    drop(lake);
+    settings.retention.series_seconds = 1;
+    let lake = open_when_free(settings).await;
     while times(&lake).await.len() == 2 {
         lake.maintain().await.unwrap();
         tokio::task::yield_now().await;
@@ -224,9 +227,9 @@ async fn times(lake: &Arc<Lake>) -> Vec<i64> {
 }
 
 /// Selections that are still being dropped hold the directory a moment longer.
-async fn open_when_free(path: &Path) -> Arc<Lake> {
+async fn open_when_free(settings: Settings) -> Arc<Lake> {
     loop {
-        match Lake::open(settings(path)).await {
+        match Lake::open(settings.clone()).await {
             Ok(lake) => return lake,
             Err(tripod_lake::OpenError::Locked(_)) => tokio::time::sleep(Duration::from_millis(5)).await,
             Err(error) => panic!("{error}"),

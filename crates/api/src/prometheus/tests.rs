@@ -495,10 +495,9 @@ async fn the_configuration_is_loaded_anew() {
 }
 
 /// Paths of Prometheus' contract that are not served here, each with the reason.
-const NOT_SERVED: [(&str, &str); 11] = [
+const NOT_SERVED: [(&str, &str); 10] = [
     ("/admin/tsdb/snapshot", "the tables are files that can be copied while the server runs"),
     ("/otlp/v1/metrics", "a receiver's"),
-    ("/read", "not yet"),
     ("/scrape_pools/config", "not yet"),
     ("/search/label_names", "not yet; experimental"),
     ("/search/label_values", "not yet; experimental"),

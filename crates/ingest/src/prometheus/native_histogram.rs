@@ -159,7 +159,7 @@ mod tests {
     }
 
     #[test]
-    fn integer_differences_become_absolute_counts_and_empty_buckets_go() {
+    fn integer_differences_become_absolute_counts_and_empty_buckets_stay() {
         let wire = WireHistogram {
             schema: 1,
             count: 6.0,
@@ -167,8 +167,8 @@ mod tests {
             ..WireHistogram::default()
         };
         let histogram = wire.to_float().unwrap();
-        assert_eq!(histogram.positive_buckets, [1.0, 2.0, 3.0]);
-        assert_eq!(histogram.positive_spans, [span(-2, 2), span(4, 1)]);
+        assert_eq!(histogram.positive_buckets, [1.0, 2.0, 0.0, 3.0]);
+        assert_eq!(histogram.positive_spans, [span(-2, 2), span(3, 2)]);
     }
 
     #[test]

@@ -168,7 +168,7 @@ async fn an_evaluation_ends_when_nobody_waits_for_it() {
     let options = Options { max_concurrency: 1, max_samples: 2_000_000_000, ..Options::default() };
     let engine = engine("metric", 1, options).await;
     // Would look at some 4 * 10^10 samples.
-    let endless = "sum_over_time(sum_over_time(metric[200000s:1s])[200000s:1s])";
+    let endless = "sum_over_time(sum_over_time(vector(1)[200000s:1s])[200000s:1s])";
     let endless = engine.instant(endless, 50_000, QueryOptions::default());
     let waited = tokio::time::timeout(Duration::from_millis(50), endless).await;
     assert!(waited.is_err(), "it takes longer");

@@ -24,6 +24,7 @@ common:
   replication_factor: 1
   ring: {{instance_addr: 127.0.0.1, kvstore: {{store: inmemory}}}}
   storage: {{filesystem: {{chunks_directory: {data}/chunks, rules_directory: {data}/rules}}}}
+frontend: {{address: 127.0.0.1}}
 schema_config:
   configs: [{{from: 2024-01-01, store: tsdb, object_store: filesystem, schema: v13, index: {{prefix: index_, period: 24h}}}}]
 """

@@ -101,6 +101,13 @@ pub(super) fn labels(out: &mut Vec<u8>, labels: &Labels) {
     out.push(b'}');
 }
 
+/// Labels as an object.
+pub(crate) fn labels_json(value: &Labels) -> String {
+    let mut out = Vec::new();
+    labels(&mut out, value);
+    String::from_utf8(out).unwrap_or_default()
+}
+
 /// A native histogram as text.
 pub(crate) fn histogram_json(value: &FloatHistogram) -> String {
     let mut out = Vec::new();

@@ -50,7 +50,7 @@ use answer::Answer;
 use error::ApiError;
 use parameters::Parameters;
 
-pub(crate) use json::histogram_json;
+pub(crate) use json::{histogram_json, labels_json};
 pub use settings::PrometheusSettings;
 pub use status::About;
 

@@ -12,7 +12,7 @@ use axum::response::{IntoResponse, Response};
 use http::StatusCode;
 use http::header::{CONTENT_ENCODING, CONTENT_TYPE};
 use prost::Message;
-use prost::encoding::{WireType, double, encode_key, encode_varint, encoded_len_varint, int64, sint32, string, uint32};
+use prost::encoding::{WireType, double, encode_key, encode_varint, encoded_len_varint, int64, sint32, uint32};
 use tripod_model::series::{CounterResetHint, FloatHistogram, NativeSpan, Samples};
 use tripod_storage::SelectError;
 use tripod_storage::series::{LabelMatcher, MatchOp, MillisRange, SelectSeries, SelectedSeries};
@@ -117,8 +117,7 @@ fn matcher(matcher: Matcher) -> Result<LabelMatcher, String> {
 fn encode(selected: Vec<(Vec<SelectedSeries>, MillisRange)>, limit: usize) -> Result<(Vec<u8>, u64), Refusal> {
     let (mut response, mut result, mut message, mut part) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
     let (mut rows, mut count) = (0, 0);
-    for (mut series, range) in selected {
-        series.sort_by(|one, other| one.labels.cmp(&other.labels));
+    for (series, range) in selected {
         result.clear();
         for each in series {
             let samples = each.samples(range).map_err(failed)?;
@@ -132,8 +131,8 @@ fn encode(selected: Vec<(Vec<SelectedSeries>, MillisRange)>, limit: usize) -> Re
             message.clear();
             for (name, value) in each.labels.iter() {
                 part.clear();
-                string::encode(1, &name.to_owned(), &mut part);
-                string::encode(2, &value.to_owned(), &mut part);
+                nested(1, name.as_bytes(), &mut part);
+                nested(2, value.as_bytes(), &mut part);
                 nested(1, &part, &mut message);
             }
             push_samples(&samples, &mut part, &mut message);

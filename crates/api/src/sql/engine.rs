@@ -32,7 +32,7 @@ use super::attributes::PromotedAttributes;
 use super::dialect::QueryDialect;
 use super::error::QueryError;
 use super::ids::LowerCaseIds;
-use super::series::{LabelsTable, PointsFunction, SeriesTable};
+use super::series::{Listing, PointsFunction};
 use super::table::SignalTable;
 use crate::SqlSettings;
 
@@ -90,8 +90,9 @@ impl SqlEngine {
             let table = SignalTable::new(Arc::clone(&store), signal);
             tables.register_table(signal.table().to_owned(), Arc::new(table))?;
         }
-        tables.register_table(SeriesTable::NAME.to_owned(), Arc::new(SeriesTable::new(Arc::clone(&series))))?;
-        tables.register_table(LabelsTable::NAME.to_owned(), Arc::new(LabelsTable::new(Arc::clone(&series))))?;
+        for listing in Listing::all(&series) {
+            tables.register_table(listing.name().to_owned(), Arc::new(listing))?;
+        }
         let catalog = MemoryCatalogProvider::new();
         catalog.register_schema("public", Arc::new(tables))?;
         // No file formats, no table factories, no object stores: there is nothing that a query could read or write

@@ -113,7 +113,7 @@ impl TableProvider for SignalTable {
 }
 
 /// Carries the store's error as it is, for its kind to be seen at the end.
-fn external(error: SelectError) -> DataFusionError {
+pub(super) fn external(error: SelectError) -> DataFusionError {
     DataFusionError::External(Box::new(error))
 }
 

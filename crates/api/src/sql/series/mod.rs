@@ -6,19 +6,19 @@
 mod points;
 mod tables;
 
-use tripod_model::series::METRIC_NAME;
+use std::sync::Arc;
+
+use arrow::datatypes::{Field, Schema, SchemaRef};
+use datafusion::logical_expr::Expr;
+use tripod_model::series::{Labels, METRIC_NAME};
 use tripod_storage::schema::{Column, Kind};
 use tripod_storage::series::{LabelMatcher, MillisRange};
-use tripod_storage::{Predicate, Scalar, TimeRange, write_text};
+use tripod_storage::{Predicate, Scalar, TimeRange};
 
 use super::pushdown::{Pushdown, Shape, translate};
 
 pub(super) use points::PointsFunction;
-pub(super) use tables::{LabelsTable, SeriesTable};
-
-use arrow::datatypes::{Field, Schema, SchemaRef};
-use datafusion::logical_expr::Expr;
-use std::sync::Arc;
+pub(super) use tables::Listing;
 
 const NANOS_PER_MILLI: i64 = 1_000_000;
 
@@ -60,18 +60,8 @@ fn millis(TimeRange { start, end }: TimeRange) -> MillisRange {
 }
 
 /// Labels but for the metric's name as a JSON object.
-fn labels_json(labels: &tripod_model::series::Labels) -> String {
-    let mut json = Vec::from(*b"{");
-    for (name, value) in labels.iter().filter(|(name, _)| *name != METRIC_NAME) {
-        if json.len() > 1 {
-            json.push(b',');
-        }
-        write_text(name, &mut json);
-        json.push(b':');
-        write_text(value, &mut json);
-    }
-    json.push(b'}');
-    String::from_utf8(json).unwrap_or_default()
+fn labels_json(labels: &Labels) -> String {
+    crate::prometheus::labels_json(&labels.without_metric_name())
 }
 
 #[cfg(test)]

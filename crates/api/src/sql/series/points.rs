@@ -27,6 +27,7 @@ use tripod_storage::series::{LabelMatcher, MillisRange, SelectSeries, SelectedSe
 use super::{LABELS, NAME, NANOS_PER_MILLI, column, labels_json, narrow, schema};
 use crate::prometheus::histogram_json;
 use crate::sql::pushdown::Shape;
+use crate::sql::table::external;
 
 /// Rows of a batch at most.
 const ROWS: usize = 8192;
@@ -144,10 +145,6 @@ impl PartitionStream for Points {
             .try_flatten();
         Box::pin(RecordBatchStreamAdapter::new(Arc::clone(&self.schema), rows))
     }
-}
-
-fn external(error: tripod_storage::SelectError) -> DataFusionError {
-    DataFusionError::External(Box::new(error))
 }
 
 /// The samples of one series but for stale markers, which are no measurements.

@@ -9,16 +9,17 @@ use arrow::datatypes::SchemaRef;
 use async_trait::async_trait;
 use datafusion::catalog::{Session, TableProvider};
 use datafusion::datasource::MemTable;
-use datafusion::error::{DataFusionError, Result};
+use datafusion::error::Result;
 use datafusion::logical_expr::{Expr, TableProviderFilterPushDown, TableType};
 use datafusion::physical_plan::ExecutionPlan;
 use tripod_model::series::{Labels, SeriesMetadata};
 use tripod_storage::SelectError;
 use tripod_storage::schema::{Column, Kind};
-use tripod_storage::series::{LabelQuery, MillisRange, SeriesStore};
+use tripod_storage::series::{LabelMatcher, LabelQuery, MillisRange, SeriesStore};
 
 use super::{LABELS, NAME, column, labels_json, narrow, schema};
 use crate::sql::pushdown::Shape;
+use crate::sql::table::external;
 
 const SERIES_COLUMNS: &[Column] = &[
     NAME,
@@ -31,28 +32,50 @@ const SERIES_COLUMNS: &[Column] = &[
 const LABELS_COLUMNS: &[Column] =
     &[column("name", Kind::Text, "A label's name."), column("value", Kind::Text, "A value that it has.")];
 
-/// A row for each series.
-pub(in crate::sql) struct SeriesTable {
+/// What is listed.
+#[derive(Clone, Copy, Debug)]
+enum Listed {
+    /// A row for each series.
+    Series,
+    /// A row for each value of each label.
+    Labels,
+}
+
+/// A table of what there is, whose rows are made when it is scanned.
+pub(in crate::sql) struct Listing {
     store: Arc<dyn SeriesStore>,
+    listed: Listed,
     schema: SchemaRef,
 }
 
-/// A row for each label's name and value.
-pub(in crate::sql) struct LabelsTable {
-    store: Arc<dyn SeriesStore>,
-    schema: SchemaRef,
+impl Listed {
+    fn columns(self) -> &'static [Column] {
+        match self {
+            Self::Series => SERIES_COLUMNS,
+            Self::Labels => LABELS_COLUMNS,
+        }
+    }
 }
 
-impl SeriesTable {
-    /// The name in SQL.
-    pub(in crate::sql) const NAME: &'static str = "series";
-
-    pub(in crate::sql) fn new(store: Arc<dyn SeriesStore>) -> Self {
-        Self { store, schema: schema(SERIES_COLUMNS) }
+impl Listing {
+    /// All of them over a store.
+    pub(in crate::sql) fn all(store: &Arc<dyn SeriesStore>) -> [Self; 2] {
+        [Listed::Series, Listed::Labels].map(|listed| Self {
+            store: Arc::clone(store),
+            listed,
+            schema: schema(listed.columns()),
+        })
     }
 
-    async fn rows(&self, filters: &[Expr]) -> Result<RecordBatch, SelectError> {
-        let (matchers, _) = narrow(Shape { time_column: None, columns: SERIES_COLUMNS }, filters);
+    /// The name in SQL.
+    pub(in crate::sql) fn name(&self) -> &'static str {
+        match self.listed {
+            Listed::Series => "series",
+            Listed::Labels => "labels",
+        }
+    }
+
+    async fn series(&self, matchers: Vec<LabelMatcher>) -> Result<RecordBatch, SelectError> {
         let matcher_sets = if matchers.is_empty() { Vec::new() } else { vec![matchers] };
         let series = self.store.series(LabelQuery { matcher_sets, range: MillisRange::ALL, limit: 0 }).await?;
         let metadata: HashMap<String, SeriesMetadata> = self.store.metadata(None).await?.into_iter().collect();
@@ -69,27 +92,13 @@ impl SeriesTable {
             }
         }))
     }
-}
 
-/// The metadata of a series: that of its name, or of the family whose histogram or summary it is a part of.
-fn family<'a>(metadata: &'a HashMap<String, SeriesMetadata>, name: &str) -> Option<&'a SeriesMetadata> {
-    let parts = ["_bucket", "_count", "_sum", "_created"].into_iter().filter_map(|suffix| name.strip_suffix(suffix));
-    [name].into_iter().chain(parts).find_map(|name| metadata.get(name))
-}
-
-impl LabelsTable {
-    /// The name in SQL.
-    pub(in crate::sql) const NAME: &'static str = "labels";
-
-    pub(in crate::sql) fn new(store: Arc<dyn SeriesStore>) -> Self {
-        Self { store, schema: schema(LABELS_COLUMNS) }
-    }
-
-    async fn rows(&self, filters: &[Expr]) -> Result<RecordBatch, SelectError> {
-        let wanted = wanted_name(filters);
+    /// `matchers` name at most the label.
+    async fn labels(&self, matchers: &[LabelMatcher]) -> Result<RecordBatch, SelectError> {
+        let wanted = matchers.first().map(LabelMatcher::value);
         let mut pairs = Vec::new();
         for name in self.store.label_names(LabelQuery::ALL).await? {
-            if wanted.as_ref().is_none_or(|wanted| *wanted == name) {
+            if wanted.is_none_or(|wanted| wanted == name) {
                 let values = self.store.label_values(&name, LabelQuery::ALL).await?;
                 pairs.extend(values.into_iter().map(|value| (name.clone(), value)));
             }
@@ -101,10 +110,10 @@ impl LabelsTable {
     }
 }
 
-/// The only label that a `WHERE` clause lets through, if it names one.
-fn wanted_name(filters: &[Expr]) -> Option<String> {
-    let (matchers, _) = narrow(Shape { time_column: None, columns: LABELS_COLUMNS }, filters);
-    matchers.first().map(|matcher| matcher.value().to_owned())
+/// The metadata of a series: that of its name, or of the family whose histogram or summary it is a part of.
+fn family<'a>(metadata: &'a HashMap<String, SeriesMetadata>, name: &str) -> Option<&'a SeriesMetadata> {
+    let parts = ["_bucket", "_count", "_sum", "_created"].into_iter().filter_map(|suffix| name.strip_suffix(suffix));
+    [name].into_iter().chain(parts).find_map(|name| metadata.get(name))
 }
 
 fn batch(schema: &SchemaRef, rows: usize, value: impl Fn(usize, usize) -> Option<String>) -> RecordBatch {
@@ -116,43 +125,39 @@ fn batch(schema: &SchemaRef, rows: usize, value: impl Fn(usize, usize) -> Option
     RecordBatch::try_new(Arc::clone(schema), columns.collect()).expect("every column is text and as long")
 }
 
-/// A table whose rows are made when it is scanned.
-macro_rules! table {
-    ($table:ident) => {
-        impl fmt::Debug for $table {
-            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.debug_struct(stringify!($table)).finish_non_exhaustive()
-            }
-        }
-
-        #[async_trait]
-        impl TableProvider for $table {
-            fn schema(&self) -> SchemaRef {
-                Arc::clone(&self.schema)
-            }
-
-            fn table_type(&self) -> TableType {
-                TableType::Base
-            }
-
-            fn supports_filters_pushdown(&self, filters: &[&Expr]) -> Result<Vec<TableProviderFilterPushDown>> {
-                Ok(vec![TableProviderFilterPushDown::Inexact; filters.len()])
-            }
-
-            async fn scan(
-                &self,
-                state: &dyn Session,
-                projection: Option<&Vec<usize>>,
-                filters: &[Expr],
-                limit: Option<usize>,
-            ) -> Result<Arc<dyn ExecutionPlan>> {
-                let rows = self.rows(filters).await.map_err(|error| DataFusionError::External(Box::new(error)))?;
-                let table = MemTable::try_new(Arc::clone(&self.schema), vec![vec![rows]])?;
-                table.scan(state, projection, &[], limit).await
-            }
-        }
-    };
+impl fmt::Debug for Listing {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Listing").field("listed", &self.listed).finish_non_exhaustive()
+    }
 }
 
-table!(SeriesTable);
-table!(LabelsTable);
+#[async_trait]
+impl TableProvider for Listing {
+    fn schema(&self) -> SchemaRef {
+        Arc::clone(&self.schema)
+    }
+
+    fn table_type(&self) -> TableType {
+        TableType::Base
+    }
+
+    fn supports_filters_pushdown(&self, filters: &[&Expr]) -> Result<Vec<TableProviderFilterPushDown>> {
+        Ok(vec![TableProviderFilterPushDown::Inexact; filters.len()])
+    }
+
+    async fn scan(
+        &self,
+        state: &dyn Session,
+        projection: Option<&Vec<usize>>,
+        filters: &[Expr],
+        limit: Option<usize>,
+    ) -> Result<Arc<dyn ExecutionPlan>> {
+        let (matchers, _) = narrow(Shape { time_column: None, columns: self.listed.columns() }, filters);
+        let rows = match self.listed {
+            Listed::Series => self.series(matchers).await,
+            Listed::Labels => self.labels(&matchers).await,
+        };
+        let table = MemTable::try_new(Arc::clone(&self.schema), vec![vec![rows.map_err(external)?]])?;
+        table.scan(state, projection, &[], limit).await
+    }
+}

@@ -5,14 +5,17 @@
 //! table is otherwise as for rows: the commit carries the log's position ([`crate::shard`]).
 
 mod compaction;
+mod file_index;
+mod flush;
 mod head;
 mod metadata;
 mod reader;
 mod record;
 mod rows;
 mod store;
+mod writer;
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -21,7 +24,7 @@ use std::time::{Duration, Instant};
 use deltalake::kernel::Action;
 use deltalake::protocol::{DeltaOperation, SaveMode};
 use tokio::sync::Notify;
-use tripod_storage::series::{Chunk, LabelQuery};
+use tripod_storage::series::LabelQuery;
 use tripod_storage::{AppendError, series::SeriesAppended, series::SeriesBatch};
 use tripod_wal::{Record, Recovery, Wal, WriteError};
 
@@ -36,10 +39,12 @@ use crate::table::{Location, Table};
 use crate::table_files::TableFiles;
 use crate::{LakeError, OpenError};
 
-use head::{Frozen, Head};
+use file_index::FileIndex;
+use head::Head;
 use reader::Reader;
 use record::SamplesRecord;
-use rows::{Content, Row, SeriesKey, TABLE};
+use rows::{SeriesKey, TABLE};
+use writer::Written;
 
 /// The series of a lake.
 #[derive(Debug)]
@@ -47,7 +52,7 @@ pub(crate) struct SeriesShard {
     head: Arc<Head>,
     wal: Wal,
     pub(crate) recovery: Recovery,
-    reader: Reader,
+    reader: Arc<Reader>,
     table: tokio::sync::Mutex<Table>,
     pub(crate) files: TableFiles,
     metadata: PathBuf,
@@ -118,7 +123,7 @@ impl SeriesShard {
         let head = Arc::new(Head::new(Arc::new(files), metadata));
         let (wal, recovery) = replay(data_dir, wal_settings, &head, table.committed())?;
         Ok(Self {
-            reader: Reader::new(table.objects(), settings.index_cache_bytes),
+            reader: Arc::new(Reader::new(table.objects(), settings.index_cache_bytes)),
             head,
             wal,
             recovery,
@@ -222,7 +227,7 @@ impl SeriesShard {
         } else {
             self.store_metadata().await?;
             let rows = Arc::clone(&frozen);
-            let written = spawn_blocking(move || rows::write(to_rows(&rows)?)).await??;
+            let written = spawn_blocking(move || flush::write(&rows)).await??;
             let added = self.files.put(written).await?;
             let adds = added.iter().map(|file| Action::Add(file.add(TABLE, true))).collect();
             let operation = DeltaOperation::Write {
@@ -307,14 +312,14 @@ impl SeriesShard {
     pub(crate) async fn compact(&self, settings: &CompactionSettings) -> Result<(), LakeError> {
         while let Some(chosen) = choose(&self.current_files(), settings) {
             let start = Instant::now();
-            // Nothing else may change these files meanwhile.
+            let written = compaction::merge(&self.reader, &chosen).await?;
             let mut table = self.table.lock().await;
             table.settle().await?;
-            let mut all = Vec::new();
-            for file in &chosen {
-                all.extend(self.reader.rows(file).await?);
+            let current = self.current_files();
+            if !chosen.iter().all(|chosen| current.iter().any(|file| file.path == chosen.path)) {
+                // Something was deleted meanwhile.
+                continue;
             }
-            let written = spawn_blocking(move || compaction::merge(all)).await??;
             let operation = DeltaOperation::Optimize { predicate: None, target_size: settings.target_bytes as i64 };
             self.exchange(&mut table, chosen.clone(), written, false, operation).await?;
             self.meters.compacted_files.increment(chosen.len() as u64);
@@ -353,7 +358,7 @@ impl SeriesShard {
                 continue;
             }
             let index = self.index(file).await?;
-            let meant: std::collections::HashSet<SeriesKey> = index
+            let meant: HashSet<SeriesKey> = index
                 .select_any(&query.matcher_sets, query.range)
                 .into_iter()
                 .map(|entry| SeriesKey::new(&index.entries[entry].labels))
@@ -361,16 +366,8 @@ impl SeriesShard {
             if meant.is_empty() {
                 continue;
             }
-            let mut left = Vec::new();
-            for row in self.reader.rows(file).await? {
-                if meant.contains(&*row.key) {
-                    left.extend(compaction::without(row, query.range)?);
-                } else {
-                    left.push(row);
-                }
-            }
+            written.extend(compaction::delete(&self.reader, file, &meant, query.range).await?);
             gone.push(Arc::clone(file));
-            written.extend(spawn_blocking(move || rows::write(left)).await??);
         }
         if !gone.is_empty() {
             let operation = DeltaOperation::Delete { predicate: None };
@@ -385,7 +382,7 @@ impl SeriesShard {
         &self,
         table: &mut Table,
         gone: Vec<Arc<DataFile>>,
-        written: Vec<rows::Written>,
+        written: Vec<Written>,
         changes_data: bool,
         operation: DeltaOperation,
     ) -> Result<(), LakeError> {
@@ -409,17 +406,8 @@ impl SeriesShard {
     }
 
     /// What a file holds; labels that are in memory are shared.
-    async fn index(&self, file: &DataFile) -> Result<Arc<reader::FileIndex>, LakeError> {
-        let head = &self.head;
-        let shared = |entries: &mut [reader::Entry]| {
-            let state = head.state.read();
-            for entry in entries {
-                if let Some(id) = state.index.id(&entry.labels) {
-                    entry.labels = state.index.labels(id).clone();
-                }
-            }
-        };
-        self.reader.index(file, shared).await
+    async fn index(&self, file: &DataFile) -> Result<Arc<FileIndex>, LakeError> {
+        self.reader.index(file, |entries| self.head.share_labels(entries)).await
     }
 
     /// Takes no more samples; what is in memory stays there.
@@ -445,21 +433,6 @@ impl SeriesShard {
             },
         }
     }
-}
-
-/// The rows of what was set aside.
-fn to_rows(frozen: &Frozen) -> Result<Vec<Row>, LakeError> {
-    let sequence = frozen.last_lsn as i64;
-    let mut all = Vec::with_capacity(frozen.series.len());
-    for series in &frozen.series {
-        let key = Arc::new(SeriesKey::new(&series.labels));
-        let row = |content| Row { key: Arc::clone(&key), sequence, content };
-        let parts: Vec<_> = series.parts().into_iter().map(|part| Chunk::Samples(Arc::new(part))).collect();
-        let samples = compaction::all_samples(parts)?;
-        all.extend(rows::encode(&samples).into_iter().map(Content::Chunk).map(row));
-        all.extend(rows::encode_exemplars(&series.exemplars).into_iter().map(row));
-    }
-    Ok(all)
 }
 
 /// Opens the log and brings what the table does not hold back into memory.

@@ -20,7 +20,7 @@ use tripod_storage::series::{LabelIndex, LabelMatcher, MillisRange};
 
 use super::record::{Float, Histogram, SamplesRecord};
 use crate::data_file::Files;
-pub(super) use frozen::Frozen;
+pub(super) use frozen::{Frozen, FrozenSeries};
 use open_series::{Newest, Series};
 
 /// All series in memory and the files of the table, in one state so that a query sees each sample in one place.

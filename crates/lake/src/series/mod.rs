@@ -12,7 +12,7 @@ mod record;
 mod rows;
 mod store;
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -36,7 +36,7 @@ use crate::table::{Location, Table};
 use crate::table_files::TableFiles;
 use crate::{LakeError, OpenError};
 
-use head::{Frozen, Head};
+use head::{Frozen, Head, Names};
 use reader::Reader;
 use record::SamplesRecord;
 use rows::{Content, Row, SeriesKey, TABLE};
@@ -47,6 +47,8 @@ pub(crate) struct SeriesShard {
     head: Arc<Head>,
     wal: Wal,
     pub(crate) recovery: Recovery,
+    /// Samples that were found in the log without labels.
+    pub(crate) unnamed: usize,
     reader: Reader,
     table: tokio::sync::Mutex<Table>,
     pub(crate) files: TableFiles,
@@ -86,7 +88,7 @@ impl Meters {
 /// Tells the head when a record did not get into the log.
 struct InFlight {
     head: Arc<Head>,
-    epoch: u64,
+    epoch: u32,
     is_written: bool,
 }
 
@@ -116,12 +118,13 @@ impl SeriesShard {
         let (table, files, table_files, metadata) =
             open_table.await.map_err(|source| OpenError::Table { table: TABLE.name, source })?;
         let head = Arc::new(Head::new(Arc::new(files), metadata));
-        let (wal, recovery) = replay(data_dir, wal_settings, &head, table.committed())?;
+        let (wal, recovery, unnamed) = replay(data_dir, wal_settings, &head, table.committed())?;
         Ok(Self {
             reader: Reader::new(table.objects(), settings.index_cache_bytes),
             head,
             wal,
             recovery,
+            unnamed,
             files: table_files,
             table: tokio::sync::Mutex::new(table),
             metadata: data_dir.metric_metadata(),
@@ -434,6 +437,7 @@ impl SeriesShard {
             active_series: state.index.len(),
             wal_retained_bytes: self.wal.retained_bytes(),
             wal_damaged: self.recovery.damage.len(),
+            wal_unnamed_samples: self.unnamed,
             table: TableStatus {
                 table: TABLE.name,
                 version,
@@ -468,7 +472,7 @@ fn replay(
     settings: &WalSettings,
     head: &Arc<Head>,
     committed: u64,
-) -> Result<(Wal, Recovery), OpenError> {
+) -> Result<(Wal, Recovery, usize), OpenError> {
     let options = tripod_wal::Options {
         directory: data_dir.series_wal(),
         segment_bytes: settings.segment_bytes,
@@ -476,35 +480,40 @@ fn replay(
         floor: committed,
     };
     let mut unreadable = None;
-    let mut known: HashMap<u32, u32> = HashMap::new();
-    let mut nameless = 0;
+    let mut names = Names::default();
     let started = Instant::now();
-    let opened = Wal::open(options, |lsn, tag, payload| {
+    let (wal, recovery) = Wal::open(options, |lsn, tag, payload| {
         if lsn <= committed || tag == record::CUT {
             return;
         }
-        let decoded = (tag == record::SAMPLES).then(|| SamplesRecord::decode(payload)).flatten();
-        let Some(mut record) = decoded else {
+        let Some(mut record) = SamplesRecord::decode(tag, payload) else {
             unreadable.get_or_insert((lsn, format!("it holds no samples as this version writes them (tag {tag})")));
             return;
         };
-        nameless += head.renumber(&mut record, &mut known);
+        head.renumber(&mut record, &mut names);
         head.apply(lsn, record);
     })?;
     if let Some((lsn, reason)) = unreadable {
         return Err(OpenError::Record { lsn, reason });
     }
-    if nameless > 0 {
-        tracing::warn!(
-            samples = nameless,
+    head.begin_run(recovery.last_lsn + 1);
+    match (names.unnamed(), recovery.damage.len()) {
+        (0, _) => {}
+        (samples, 0) => tracing::warn!(
+            samples,
             "samples in the log were refused when they came, because the record with their labels could not be written"
-        );
+        ),
+        (samples, _) => tracing::error!(
+            samples,
+            "samples in the log are lost: all records with their labels were in its damaged parts"
+        ),
     }
-    if opened.1.records > 0 {
+    if recovery.records > 0 {
         let samples = head.state.read().samples;
         tracing::info!(samples, seconds = started.elapsed().as_secs_f64(), "replayed the log of series");
     }
-    Ok(opened)
+    let unnamed = names.unnamed();
+    Ok((wal, recovery, unnamed))
 }
 
 type Metadata = BTreeMap<String, tripod_model::series::SeriesMetadata>;

@@ -15,7 +15,7 @@ use crate::settings::SeriesSettings;
 /// A batch that was judged.
 pub(in crate::series) struct Admitted {
     pub(in crate::series) record: SamplesRecord,
-    pub(in crate::series) epoch: u64,
+    pub(in crate::series) epoch: u32,
     pub(in crate::series) appended: SeriesAppended,
 }
 
@@ -46,10 +46,10 @@ impl Head {
             )));
         }
         let mut admission = Admission {
-            ids: vec![None; labels.len()],
+            slots: vec![Slot::default(); labels.len()],
             labels,
             decoded: None,
-            record: SamplesRecord { metadata, ..SamplesRecord::default() },
+            record: SamplesRecord { run: state.run, metadata, ..SamplesRecord::default() },
             appended: SeriesAppended::default(),
             settings,
             epoch: state.epoch,
@@ -74,17 +74,25 @@ impl Head {
     }
 }
 
+/// What is found out about a series of a batch.
+#[derive(Clone, Default)]
+struct Slot {
+    /// Its number, once asked for.
+    id: Option<Result<u32, Rejection>>,
+    /// Whether the record names it.
+    is_named: bool,
+}
+
 /// A batch being judged.
 struct Admission<'a> {
     labels: Vec<Labels>,
-    /// The numbers of the batch's series, once asked for.
-    ids: Vec<Option<Result<u32, Rejection>>>,
+    slots: Vec<Slot>,
     /// The chunk that was last decoded to look for a sample of the same time, with its series.
     decoded: Option<(u32, FloatSamples)>,
     record: SamplesRecord,
     appended: SeriesAppended,
     settings: &'a SeriesSettings,
-    epoch: u64,
+    epoch: u32,
 }
 
 impl Admission<'_> {
@@ -94,8 +102,7 @@ impl Admission<'_> {
             Err(reason) => return self.refuse(series, timestamp, reason),
         };
         let store_newest = state.newest;
-        let there = &mut state.series[id as usize];
-        there.touched = self.epoch;
+        let there = &state.series[id as usize];
         // What ends a series of histograms is a histogram, whatever the scrape could know.
         let is_float = matches!(value, Newest::Float(_));
         let value = match (value, &there.newest) {
@@ -118,10 +125,7 @@ impl Admission<'_> {
                 },
             }
         }
-        if there.defined != self.epoch {
-            there.defined = self.epoch;
-            self.record.series.push((id, self.labels[series as usize].clone()));
-        }
+        self.name(state, series, id);
         state.note_newest(id, timestamp, value.clone());
         if is_float {
             self.appended.floats += 1;
@@ -143,19 +147,31 @@ impl Admission<'_> {
         if state.exemplar_count + self.record.exemplars.len() >= self.settings.max_exemplars_in_memory {
             return;
         }
-        let there = &mut state.series[id as usize];
-        there.touched = self.epoch;
-        if there.defined != self.epoch {
-            there.defined = self.epoch;
-            self.record.series.push((id, self.labels[series as usize].clone()));
-        }
+        self.name(state, series, id);
         self.appended.exemplars += 1;
         self.record.exemplars.push((id, exemplar));
     }
 
+    /// Notes that the record names a series; puts its labels into it where they are due.
+    fn name(&mut self, state: &mut State, series: u32, id: u32) {
+        let is_named = &mut self.slots[series as usize].is_named;
+        if std::mem::replace(is_named, true) {
+            return;
+        }
+        let there = &mut state.series[id as usize];
+        there.touched = state.freezes;
+        if there.epoch != self.epoch {
+            (there.epoch, there.records) = (self.epoch, 0);
+        }
+        there.records = there.records.saturating_add(1);
+        if there.records.is_power_of_two() {
+            self.record.series.push((id, self.labels[series as usize].clone()));
+        }
+    }
+
     /// The number of a series of the batch; a new one if it may be kept.
     fn id(&mut self, state: &mut State, series: u32) -> Result<u32, Rejection> {
-        let slot = &mut self.ids[series as usize];
+        let slot = &mut self.slots[series as usize].id;
         if let Some(known) = slot {
             return known.clone();
         }

@@ -188,3 +188,52 @@ impl Admission<'_> {
         self.appended.refuse(&self.labels[series as usize], timestamp, reason);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use tripod_storage::series::FloatSample;
+
+    use super::*;
+
+    fn batch(timestamp: i64) -> SeriesBatch {
+        SeriesBatch {
+            labels: vec![Labels::from_pairs([("__name__", "x")])],
+            floats: vec![FloatSample { series: 0, timestamp, start: 0, value: 1.0 }],
+            ..SeriesBatch::default()
+        }
+    }
+
+    /// Of records that were judged before another one failed, those are refused that may need its labels.
+    #[test]
+    fn a_failed_record_is_followed_by_none_that_needs_its_labels() {
+        let (head, settings) = (Head::new(Default::default(), BTreeMap::new()), SeriesSettings::default());
+        let admit = |timestamp| head.admit(&mut head.state.write(), batch(timestamp), &settings).unwrap();
+        let before: Vec<_> = (0..3).map(admit).collect();
+        let with_labels = |all: &[Admitted]| all.iter().map(|each| each.record.series.len()).collect::<Vec<_>>();
+        assert_eq!(with_labels(&before), [1, 1, 0]);
+        assert!(before.iter().all(|each| !head.has_failed(each.epoch)));
+        head.fail(before[0].epoch);
+        assert!(before.iter().all(|each| head.has_failed(each.epoch)));
+        let after: Vec<_> = (3..12).map(admit).collect();
+        assert_eq!(with_labels(&after), [1, 1, 0, 1, 0, 0, 0, 1, 0]);
+        assert!(after.iter().all(|each| !head.has_failed(each.epoch)));
+    }
+
+    #[test]
+    fn a_record_brings_labels_once_and_only_with_samples() {
+        let (head, settings) = (Head::new(Default::default(), BTreeMap::new()), SeriesSettings::default());
+        let admit = |batch| head.admit(&mut head.state.write(), batch, &settings).unwrap().record;
+        let mut many = batch(0);
+        many.floats = (0..9).map(|timestamp| FloatSample { timestamp, ..many.floats[0] }).collect();
+        assert_eq!(admit(many).series.len(), 1);
+        let refused = SeriesBatch { floats: vec![FloatSample { value: 2.0, ..batch(8).floats[0] }], ..batch(8) };
+        assert!(admit(refused).series.is_empty());
+        assert_eq!(
+            admit(batch(9)).series.len(),
+            1,
+            "the second record is the first after the one that was not written"
+        );
+    }
+}

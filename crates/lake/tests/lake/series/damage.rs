@@ -4,12 +4,11 @@ use std::fs;
 use std::path::Path;
 use std::sync::Arc;
 
-use tripod_lake::Lake;
 use tripod_model::series::{FloatHistogram, Labels, SeriesExemplar};
 use tripod_storage::series::{HistogramSample, LabelMatcher, LabelQuery, MillisRange, SelectSeries, SeriesStore};
 use tripod_wal::{Found, HEADER_BYTES, encode_record, scan, segment_header};
 
-use super::{batch, times};
+use super::{all, batch, times};
 use crate::{files, open_when_free, settings};
 
 /// Where the records of a log with one segment lie.
@@ -161,13 +160,4 @@ async fn records_of_earlier_builds_are_read() {
     let lake = open_when_free(settings(directory.path())).await;
     assert_eq!(times(&lake).await, [0, 1, 2, 3]);
     lake.close().await.unwrap();
-}
-
-/// All series by their instance, with the times of their samples.
-async fn all(lake: &Arc<Lake>) -> Vec<(String, Vec<i64>)> {
-    let select = SelectSeries { matchers: vec![LabelMatcher::equal("__name__", "metric")], range: MillisRange::ALL };
-    let found = lake.select_series(select).await.unwrap();
-    let times =
-        |series: &tripod_storage::series::SelectedSeries| series.samples(MillisRange::ALL).unwrap().floats.timestamps;
-    found.iter().map(|series| (series.labels.get("instance").unwrap().to_owned(), times(series))).collect()
 }

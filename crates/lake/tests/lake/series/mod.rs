@@ -1,6 +1,7 @@
 //! The seam's tests of series on the lake, in each state that samples can be in.
 
 mod damage;
+mod refused;
 mod scripted;
 mod scripts;
 
@@ -11,7 +12,8 @@ use parking_lot::Mutex;
 use tripod_lake::Lake;
 use tripod_model::series::Labels;
 use tripod_storage::series::{
-    FloatSample, LabelMatcher, LabelQuery, MillisRange, Rejection, SelectSeries, SeriesBatch, SeriesStore, suite,
+    FloatSample, LabelMatcher, LabelQuery, MillisRange, Rejection, SelectSeries, SelectedSeries, SeriesBatch,
+    SeriesStore, suite,
 };
 
 use crate::{files, moved, open_when_free, restarted, settings};
@@ -182,4 +184,12 @@ async fn times(lake: &Arc<Lake>) -> Vec<i64> {
     assert!(found.len() <= 1);
     assert_eq!(lake.series(LabelQuery::ALL).await.unwrap().len(), found.len());
     found.first().map_or(Vec::new(), |series| series.samples(MillisRange::ALL).unwrap().floats.timestamps)
+}
+
+/// All series by their instance, with the times of their samples.
+async fn all(lake: &Arc<Lake>) -> Vec<(String, Vec<i64>)> {
+    let select = SelectSeries { matchers: vec![LabelMatcher::equal("__name__", "metric")], range: MillisRange::ALL };
+    let found = lake.select_series(select).await.unwrap();
+    let times = |series: &SelectedSeries| series.samples(MillisRange::ALL).unwrap().floats.timestamps;
+    found.iter().map(|series| (series.labels.get("instance").unwrap().to_owned(), times(series))).collect()
 }

@@ -1,4 +1,4 @@
-//! Longer chunks out of shorter ones, and files without what was deleted.
+//! Longer chunks out of short ones, and files without what was deleted.
 
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -16,8 +16,10 @@ use crate::shard::spawn_blocking;
 /// Series that are merged before the next ones are read.
 const BATCH_SERIES: usize = 512;
 
-/// Brings the rows of files together: the chunks of a series become one, as long as a chunk may be. Of each file, and of
-/// what is merged, a batch is in memory.
+/// A chunk of so many samples is not made longer: it is decoded as a whole, and a longer one takes no fewer bytes.
+const LONG_CHUNK_SAMPLES: usize = 480;
+
+/// Brings the rows of files together. Of each file, and of what is merged, a batch is in memory.
 pub(super) async fn merge(reader: &Reader, files: &[Arc<DataFile>]) -> Result<Vec<Written>, LakeError> {
     let mut sources = Vec::with_capacity(files.len());
     for file in files {
@@ -50,33 +52,58 @@ pub(super) async fn merge(reader: &Reader, files: &[Arc<DataFile>]) -> Result<Ve
     spawn_blocking(move || writer.finish()).await?
 }
 
-/// The rows of one series in as few rows as may be.
+/// The rows of one series, with longer chunks and without overlaps.
 fn merge_series(mut series: Vec<Row>) -> Result<Vec<Row>, LakeError> {
-    series.sort_by_key(|row| row.sequence);
-    let Some(Row { key, sequence, .. }) = series.last().cloned() else { return Ok(Vec::new()) };
+    let Some(sequence) = series.iter().map(|row| row.sequence).max() else { return Ok(Vec::new()) };
+    let key = Arc::clone(&series[0].key);
     let row = |content| Row { key: Arc::clone(&key), sequence, content };
-    let chunks = series.iter().filter(|row| matches!(row.content, Content::Chunk(_))).count();
-    let mut merged = Vec::new();
-    let mut parts = Vec::new();
+    series.sort_by_key(|row| row.span());
     let mut exemplars: Vec<SeriesExemplar> = Vec::new();
+    let mut runs: Vec<Run> = Vec::new();
     for row in series {
-        match row.content {
-            Content::Chunk(_) if chunks == 1 => merged.push(row),
-            Content::Chunk(chunk) => parts.push(Chunk::Encoded(chunk.into())),
+        match &row.content {
             Content::Exemplars { json, .. } => {
-                for exemplar in rows::decode_exemplars(&json)? {
+                for exemplar in rows::decode_exemplars(json)? {
                     if !exemplars.contains(&exemplar) {
                         exemplars.push(exemplar);
                     }
                 }
             }
+            Content::Chunk(chunk) => {
+                let (last, samples) = (chunk.last, chunk.count as usize);
+                match runs.last_mut().filter(|run| run.samples < LONG_CHUNK_SAMPLES || chunk.first <= run.last) {
+                    Some(run) => {
+                        run.last = run.last.max(last);
+                        run.samples += samples;
+                        run.rows.push(row);
+                    }
+                    None => runs.push(Run { last, samples, rows: vec![row] }),
+                }
+            }
         }
     }
-    if !parts.is_empty() {
-        merged.extend(rows::encode(&all_samples(parts)?).into_iter().map(Content::Chunk).map(row));
+    let mut merged = Vec::with_capacity(runs.len());
+    for Run { mut rows, .. } in runs {
+        if rows.len() == 1 {
+            merged.append(&mut rows);
+            continue;
+        }
+        rows.sort_by_key(|row| row.sequence);
+        let chunks = rows.into_iter().filter_map(|row| match row.content {
+            Content::Chunk(chunk) => Some(Chunk::Encoded(chunk.into())),
+            Content::Exemplars { .. } => None,
+        });
+        merged.extend(rows::encode(&all_samples(chunks.collect())?).into_iter().map(Content::Chunk).map(row));
     }
     merged.extend(rows::encode_exemplars(&exemplars).into_iter().map(row));
     Ok(merged)
+}
+
+/// Chunks that become one, because they are short or overlap.
+struct Run {
+    last: i64,
+    samples: usize,
+    rows: Vec<Row>,
 }
 
 /// A file again, without the samples of a range of the series that are meant.

@@ -11,11 +11,12 @@ mod head;
 mod metadata;
 mod reader;
 mod record;
+mod replay;
 mod rows;
 mod store;
 mod writer;
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, HashSet};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -42,9 +43,11 @@ use crate::{LakeError, OpenError};
 use file_index::FileIndex;
 use head::Head;
 use reader::Reader;
-use record::SamplesRecord;
 use rows::{SeriesKey, TABLE};
 use writer::Written;
+
+/// So many files of a day are worth being merged.
+const MIN_MERGED_FILES: usize = 4;
 
 /// The series of a lake.
 #[derive(Debug)]
@@ -52,6 +55,8 @@ pub(crate) struct SeriesShard {
     head: Arc<Head>,
     wal: Wal,
     pub(crate) recovery: Recovery,
+    /// Samples that were found in the log without labels.
+    pub(crate) unnamed: usize,
     reader: Arc<Reader>,
     table: tokio::sync::Mutex<Table>,
     pub(crate) files: TableFiles,
@@ -91,7 +96,7 @@ impl Meters {
 /// Tells the head when a record did not get into the log.
 struct InFlight {
     head: Arc<Head>,
-    epoch: u64,
+    epoch: u32,
     is_written: bool,
 }
 
@@ -121,12 +126,13 @@ impl SeriesShard {
         let (table, files, table_files, metadata) =
             open_table.await.map_err(|source| OpenError::Table { table: TABLE.name, source })?;
         let head = Arc::new(Head::new(Arc::new(files), metadata));
-        let (wal, recovery) = replay(data_dir, wal_settings, &head, table.committed())?;
+        let (wal, recovery, unnamed) = replay::replay(data_dir, wal_settings, &head, table.committed())?;
         Ok(Self {
             reader: Arc::new(Reader::new(table.objects(), settings.index_cache_bytes)),
             head,
             wal,
             recovery,
+            unnamed,
             files: table_files,
             table: tokio::sync::Mutex::new(table),
             metadata: data_dir.metric_metadata(),
@@ -308,8 +314,10 @@ impl SeriesShard {
         Arc::clone(&self.head.state.read().files)
     }
 
-    /// Merges small files until no group of them is worth it.
+    /// Merges small files until no group of them is worth it. There are a dozen a day, each with all series, so that fewer
+    /// of them are worth it than of a table's with rows.
     pub(crate) async fn compact(&self, settings: &CompactionSettings) -> Result<(), LakeError> {
+        let settings = &CompactionSettings { min_files: settings.min_files.min(MIN_MERGED_FILES), ..settings.clone() };
         while let Some(chosen) = choose(&self.current_files(), settings) {
             let start = Instant::now();
             let written = compaction::merge(&self.reader, &chosen).await?;
@@ -422,6 +430,7 @@ impl SeriesShard {
             active_series: state.index.len(),
             wal_retained_bytes: self.wal.retained_bytes(),
             wal_damaged: self.recovery.damage.len(),
+            wal_unnamed_samples: self.unnamed,
             table: TableStatus {
                 table: TABLE.name,
                 version,
@@ -433,51 +442,6 @@ impl SeriesShard {
             },
         }
     }
-}
-
-/// Opens the log and brings what the table does not hold back into memory.
-fn replay(
-    data_dir: &DataDir,
-    settings: &WalSettings,
-    head: &Arc<Head>,
-    committed: u64,
-) -> Result<(Wal, Recovery), OpenError> {
-    let options = tripod_wal::Options {
-        directory: data_dir.series_wal(),
-        segment_bytes: settings.segment_bytes,
-        fsync: settings.fsync,
-        floor: committed,
-    };
-    let mut unreadable = None;
-    let mut known: HashMap<u32, u32> = HashMap::new();
-    let mut nameless = 0;
-    let started = Instant::now();
-    let opened = Wal::open(options, |lsn, tag, payload| {
-        if lsn <= committed || tag == record::CUT {
-            return;
-        }
-        let decoded = (tag == record::SAMPLES).then(|| SamplesRecord::decode(payload)).flatten();
-        let Some(mut record) = decoded else {
-            unreadable.get_or_insert((lsn, format!("it holds no samples as this version writes them (tag {tag})")));
-            return;
-        };
-        nameless += head.renumber(&mut record, &mut known);
-        head.apply(lsn, record);
-    })?;
-    if let Some((lsn, reason)) = unreadable {
-        return Err(OpenError::Record { lsn, reason });
-    }
-    if nameless > 0 {
-        tracing::warn!(
-            samples = nameless,
-            "samples in the log were refused when they came, because the record with their labels could not be written"
-        );
-    }
-    if opened.1.records > 0 {
-        let samples = head.state.read().samples;
-        tracing::info!(samples, seconds = started.elapsed().as_secs_f64(), "replayed the log of series");
-    }
-    Ok(opened)
 }
 
 type Metadata = BTreeMap<String, tripod_model::series::SeriesMetadata>;

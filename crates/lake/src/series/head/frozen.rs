@@ -73,6 +73,7 @@ impl Head {
         }
         (state.samples, state.bytes, state.exemplar_count) = (0, 0, 0);
         state.oldest = None;
+        state.freezes += 1;
         state.frozen = Some(Arc::new(frozen));
     }
 }

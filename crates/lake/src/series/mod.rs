@@ -23,7 +23,7 @@ use deltalake::protocol::{DeltaOperation, SaveMode};
 use tokio::sync::Notify;
 use tripod_storage::series::{Chunk, LabelQuery};
 use tripod_storage::{AppendError, series::SeriesAppended, series::SeriesBatch};
-use tripod_wal::{Record, Recovery, Wal, WriteError};
+use tripod_wal::{Progress, Record, Recovery, Wal, WriteError};
 
 use crate::columns::DATE;
 use crate::compaction::choose;
@@ -104,6 +104,7 @@ impl SeriesShard {
         data_dir: &DataDir,
         settings: &SeriesSettings,
         wal_settings: &WalSettings,
+        progress: &Arc<Progress>,
     ) -> Result<Self, OpenError> {
         let open_table = async {
             let location = Location::local(data_dir.series_table())?;
@@ -116,7 +117,7 @@ impl SeriesShard {
         let (table, files, table_files, metadata) =
             open_table.await.map_err(|source| OpenError::Table { table: TABLE.name, source })?;
         let head = Arc::new(Head::new(Arc::new(files), metadata));
-        let (wal, recovery) = replay(data_dir, wal_settings, &head, table.committed())?;
+        let (wal, recovery) = replay(data_dir, wal_settings, &head, table.committed(), progress)?;
         Ok(Self {
             reader: Reader::new(table.objects(), settings.index_cache_bytes),
             head,
@@ -468,12 +469,14 @@ fn replay(
     settings: &WalSettings,
     head: &Arc<Head>,
     committed: u64,
+    progress: &Arc<Progress>,
 ) -> Result<(Wal, Recovery), OpenError> {
     let options = tripod_wal::Options {
         directory: data_dir.series_wal(),
         segment_bytes: settings.segment_bytes,
         fsync: settings.fsync,
         floor: committed,
+        progress: Arc::clone(progress),
     };
     let mut unreadable = None;
     let mut known: HashMap<u32, u32> = HashMap::new();

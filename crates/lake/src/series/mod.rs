@@ -27,7 +27,7 @@ use deltalake::protocol::{DeltaOperation, SaveMode};
 use tokio::sync::Notify;
 use tripod_storage::series::LabelQuery;
 use tripod_storage::{AppendError, series::SeriesAppended, series::SeriesBatch};
-use tripod_wal::{Record, Recovery, Wal, WriteError};
+use tripod_wal::{Progress, Record, Recovery, Wal, WriteError};
 
 use crate::columns::DATE;
 use crate::compaction::choose;
@@ -114,6 +114,7 @@ impl SeriesShard {
         data_dir: &DataDir,
         settings: &SeriesSettings,
         wal_settings: &WalSettings,
+        progress: &Arc<Progress>,
     ) -> Result<Self, OpenError> {
         let open_table = async {
             let location = Location::local(data_dir.series_table())?;
@@ -126,7 +127,7 @@ impl SeriesShard {
         let (table, files, table_files, metadata) =
             open_table.await.map_err(|source| OpenError::Table { table: TABLE.name, source })?;
         let head = Arc::new(Head::new(Arc::new(files), metadata));
-        let (wal, recovery, unnamed) = replay::replay(data_dir, wal_settings, &head, table.committed())?;
+        let (wal, recovery, unnamed) = replay::replay(data_dir, wal_settings, &head, table.committed(), progress)?;
         Ok(Self {
             reader: Arc::new(Reader::new(table.objects(), settings.index_cache_bytes)),
             head,

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::mpsc::sync_channel;
 use std::time::Instant;
 
-use tripod_wal::{Recovery, Wal};
+use tripod_wal::{Progress, Recovery, Wal};
 
 use super::head::{Head, Names};
 use super::record::{self, SamplesRecord};
@@ -22,12 +22,14 @@ pub(super) fn replay(
     settings: &WalSettings,
     head: &Arc<Head>,
     committed: u64,
+    progress: &Arc<Progress>,
 ) -> Result<(Wal, Recovery, usize), OpenError> {
     let options = tripod_wal::Options {
         directory: data_dir.series_wal(),
         segment_bytes: settings.segment_bytes,
         fsync: settings.fsync,
         floor: committed,
+        progress: Arc::clone(progress),
     };
     let mut unreadable = None;
     let started = Instant::now();

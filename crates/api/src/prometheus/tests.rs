@@ -409,7 +409,8 @@ impl Targets for TwoTargets {
 
     fn active(&self) -> Vec<TargetStatus> {
         let metadata = SeriesMetadata { metric_type: MetricType::Gauge, unit: "s".into(), help: "h".into() };
-        vec![TargetStatus {
+        let other = SeriesMetadata { help: "other".into(), ..metadata.clone() };
+        let target = TargetStatus {
             pool: "api".to_owned(),
             discovered_labels: Labels::from_pairs([("__address__", "a:1")]),
             labels: Labels::from_pairs([("job", "api")]),
@@ -421,7 +422,14 @@ impl Targets for TwoTargets {
             interval: Duration::from_secs(15),
             timeout: Duration::from_secs(10),
             metadata: Arc::new(HashMap::from([("up".to_owned(), metadata)])),
-        }]
+        };
+        let second = TargetStatus {
+            pool: "web".to_owned(),
+            labels: Labels::from_pairs([("job", "web")]),
+            metadata: Arc::new(HashMap::from([("up".to_owned(), other.clone()), ("requests".to_owned(), other)])),
+            ..target.clone()
+        };
+        vec![target.clone(), second, target]
     }
 
     fn dropped(&self) -> Vec<DroppedTarget> {
@@ -442,16 +450,27 @@ async fn targets_are_shown() {
         "scrapeInterval": "15s", "scrapeTimeout": "10s"});
     let dropped = json!([{"discoveredLabels": {"__address__": "b:1"}, "scrapePool": "web"}]);
     assert_eq!(
-        data(&router, "/api/v1/targets").await,
-        json!({"activeTargets": [target], "droppedTargets": dropped, "droppedTargetCounts": {"web": 1}})
+        data(&router, "/api/v1/targets?scrapePool=api").await,
+        json!({"activeTargets": [target, target], "droppedTargets": [], "droppedTargetCounts": {"web": 1}})
     );
-    let only = data(&router, "/api/v1/targets?state=active&scrapePool=web").await;
+    assert_eq!(data(&router, "/api/v1/targets").await["droppedTargets"], dropped);
+    let only = data(&router, "/api/v1/targets?state=active&scrapePool=none").await;
     assert_eq!(only, json!({"activeTargets": [], "droppedTargets": [], "droppedTargetCounts": null}));
+    let said_of_up = json!({"target": {"job": "api"}, "metric": "up", "type": "gauge", "help": "h", "unit": "s"});
     assert_eq!(
         data(&router, "/api/v1/targets/metadata?match_target=%7Bjob%3D%22api%22%7D").await,
-        json!([{"target": {"job": "api"}, "metric": "up", "type": "gauge", "help": "h", "unit": "s"}])
+        json!([said_of_up, said_of_up])
     );
     assert_eq!(data(&router, "/api/v1/targets/metadata?metric=down").await, json!([]));
+    // What targets say of one name is all shown, each once, and goes before what was stored.
+    let said = |help: &str| json!({"type": "gauge", "help": help, "unit": "s"});
+    let up = json!({"up": [said("h"), said("other")]});
+    assert_eq!(data(&router, "/api/v1/metadata?metric=up").await, up);
+    let all = json!({"requests": [said("other")], "up": [said("h"), said("other")]});
+    assert_eq!(data(&router, "/api/v1/metadata").await, all);
+    let fewer = json!({"requests": [said("other")], "up": [said("h")]});
+    assert_eq!(data(&router, "/api/v1/metadata?limit_per_metric=1").await, fewer);
+    assert_eq!(data(&router, "/api/v1/metadata?limit=1").await, json!({"requests": [said("other")]}));
 }
 
 #[tokio::test]

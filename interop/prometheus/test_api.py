@@ -175,6 +175,16 @@ def test_the_shape_of_what_is_told_of_the_server(written):
         assert not found, f"{path}: {found}"
 
 
+@pytest.mark.parametrize("path", ["search/metric_names", "search/label_names", "search/label_values", "notifications", "targets/relabel_steps"])
+def test_what_is_not_switched_on_is_answered_alike(written, path):
+    same(written, f"/api/v1/{path}", {"search[]": "up", "match[]": "up"})
+
+
+def test_blocks_have_their_form(written):
+    theirs, ours = (ask(server.url, "/api/v1/status/tsdb/blocks", {}) for server in written)
+    assert theirs.status == ours.status == 200 and theirs.data.keys() == ours.data.keys()
+
+
 def test_features_that_are_named_alike(written):
     theirs, ours = (ask(server.url, "/api/v1/features", {}).data for server in written)
     for section in ("promql", "promql_functions", "promql_operators"):

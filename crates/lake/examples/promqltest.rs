@@ -8,7 +8,7 @@ use std::process::ExitCode;
 
 use tripod_promql::promqltest::{InMemory, Script, Stores, options};
 
-#[path = "../tests/series/scripted.rs"]
+#[path = "../tests/lake/series/scripted.rs"]
 mod scripted;
 
 use scripted::{Lakes, State};

@@ -86,6 +86,7 @@ impl Lake {
         let series = SeriesShard::open(&data_dir, &settings.series, &settings.wal, progress).await?;
         report(&recovery);
         report(&series.recovery);
+        metrics::gauge!("tripod_wal_unnamed_samples").set(series.unnamed as f64);
         metrics::gauge!("tripod_wal_damaged").set((recovery.damage.len() + series.recovery.damage.len()) as f64);
         let last_lsn = AtomicU64::new(recovery.last_lsn);
         let inner = Arc::new(Inner {

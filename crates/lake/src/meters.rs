@@ -12,6 +12,8 @@ pub fn describe() {
     histogram!("tripod_wal_group_records", Unit::Count, "Records of the write-ahead log that shared one fsync.");
     counter!("tripod_wal_written_bytes_total", Unit::Bytes, "Bytes written to the write-ahead log.");
     gauge!("tripod_wal_damaged", Unit::Count, "Parts of the log that were found damaged at the last start.");
+    let what = "Samples in the log of series that lost their labels to damage, at the last start.";
+    gauge!("tripod_wal_unnamed_samples", Unit::Count, what);
     gauge!("tripod_wal_retained_bytes", Unit::Bytes, "Bytes in closed segments of the write-ahead log.");
     histogram!("tripod_flush_duration_seconds", Unit::Seconds, "Moving a signal's rows from memory to its table.");
     counter!("tripod_flush_rows_total", Unit::Count, "Rows moved from memory to tables.");

@@ -45,6 +45,9 @@ pub struct SeriesStatus {
     pub wal_retained_bytes: u64,
     /// Parts of their write-ahead log that were found damaged at the last start.
     pub wal_damaged: usize,
+    /// Samples that were found there without labels at the last start: with damage they are lost, and without they were
+    /// never acknowledged.
+    pub wal_unnamed_samples: usize,
     /// Their table.
     pub table: TableStatus,
 }

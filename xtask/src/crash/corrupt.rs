@@ -46,10 +46,19 @@ pub(super) const LOGS: [Log; 2] = [
     Log { directory: "wal-series", kinds: &[Kind::Samples], segment_bytes: 16_384 },
 ];
 
+/// The log in which a record needs labels that an earlier one brought.
+const SERIES_LOG: &Log = &LOGS[1];
+
 pub(super) async fn run(args: &Args, bin: &Path, seed: u64) -> Result<ExitCode> {
     for log in &LOGS {
         println!("{}:", log.directory);
         if damage(log, args, bin, seed).await? != ExitCode::SUCCESS {
+            return Ok(ExitCode::FAILURE);
+        }
+    }
+    for damaged in [REQUESTS / 4, REQUESTS * 5 / 6] {
+        println!("{}, the first {damaged} of {REQUESTS} records:", SERIES_LOG.directory);
+        if damage_stretch(damaged, args, bin, seed).await? != ExitCode::SUCCESS {
             return Ok(ExitCode::FAILURE);
         }
     }
@@ -68,12 +77,14 @@ async fn damage(log: &Log, args: &Args, bin: &Path, seed: u64) -> Result<ExitCod
     let wal = launch.data_dir.join(log.directory);
     let segments = segments(&wal)?;
     ensure!(segments.len() >= 4, "the log has only {} segments; write more", segments.len());
+    // The first record of all brings the labels of the first series.
+    flip(&segments[0], |records| records.first())?;
     let middle = &segments[segments.len() / 2];
-    let flipped = flip(middle)?;
+    let flipped = flip(middle, |records| records.get(records.len() / 2))?;
     let last = &segments[segments.len() - 1];
     let cut = truncate(last)?;
     println!(
-        "{} segments; bytes of record {flipped} in {} are flipped, record {cut} at the end of {} is cut in half",
+        "{} segments; bytes of record 1 and of record {flipped} in {} are flipped, record {cut} at the end of {} is cut in half",
         segments.len(),
         name(middle),
         name(last)
@@ -82,9 +93,8 @@ async fn damage(log: &Log, args: &Args, bin: &Path, seed: u64) -> Result<ExitCod
     let mut broken = Vec::new();
     let server = Server::start(&launch).await.context("the server does not start with a damaged log")?;
     let metrics = server.metrics().await?;
-    let damaged = metrics.lines().find_map(|line| line.strip_prefix("tripod_wal_damaged "));
-    match damaged.map(|value| value.trim().parse::<f64>()) {
-        Some(Ok(parts)) if parts >= 1.0 => println!("/metrics reports {parts} damaged part"),
+    match value(&metrics, "tripod_wal_damaged") {
+        Some(parts) if parts >= 2.0 => println!("/metrics reports {parts} damaged parts"),
         other => broken.push(format!("/metrics does not report the damage: tripod_wal_damaged is {other:?}")),
     }
     let lines = fs::read_to_string(&launch.log).unwrap_or_default();
@@ -100,9 +110,8 @@ async fn damage(log: &Log, args: &Args, bin: &Path, seed: u64) -> Result<ExitCod
         broken.push(format!("the damaged segment is not set aside at {}", aside.display()));
     }
 
-    // One writer and one request at a time: the log's record n is request n − 1. A sample's labels came with an earlier
-    // record, since the writer's series are all known after its first requests.
-    let lost = [flipped - 1, cut - 1];
+    // One writer and one request at a time: the log's record n is request n − 1.
+    let lost = [0, flipped - 1, cut - 1];
     broken.extend(check(&server, &ledger, &lost, "after the damage").await?);
     let round = Round::new(&ledger, &server, args.batch, log.kinds);
     write(&round, 1, seed, 20).await?;
@@ -115,18 +124,58 @@ async fn damage(log: &Log, args: &Args, bin: &Path, seed: u64) -> Result<ExitCod
     server.stop().await?;
 
     broken.extend(ledger.unexpected());
-    for message in &broken {
+    Ok(judge(place, &broken, "the damage was reported and set aside, and everything else is there exactly once"))
+}
+
+/// Damages the beginning of the series' log, and with it most records that bring labels. What is lost beyond it must be
+/// told to the sample, and not be lost at all as long as more is left than was damaged.
+async fn damage_stretch(damaged: u32, args: &Args, bin: &Path, seed: u64) -> Result<ExitCode> {
+    let place = Place::new()?;
+    let launch = place.launch_unflushed(bin, SERIES_LOG.segment_bytes);
+    let ledger = Arc::new(Ledger::default());
+    let server = Server::start(&launch).await?;
+    let round = Round::new(&ledger, &server, args.batch, SERIES_LOG.kinds);
+    write(&round, 0, seed, REQUESTS).await?;
+    server.kill().await?;
+    for segment in segments(&launch.data_dir.join(SERIES_LOG.directory))? {
+        for place in 0..REQUESTS as usize {
+            let _ = flip(&segment, |records| records.get(place).filter(|record| record.lsn <= u64::from(damaged)));
+        }
+    }
+    let server = Server::start(&launch).await.context("the server does not start with a damaged log")?;
+    let findings = verify::verify(&server, &ledger).await?;
+    let unnamed = value(&server.metrics().await?, "tripod_wal_unnamed_samples");
+    let direct: u64 = ledger.batches().iter().take(damaged as usize).map(|batch| batch.count).sum();
+    println!(
+        "{} of {} acknowledged records found; {direct} were damaged, and {unnamed:?} are told to have lost their labels",
+        findings.found, findings.acknowledged
+    );
+    let mut broken = ledger.unexpected();
+    if findings.duplicated > 0 || findings.foreign > 0 || unnamed != Some(findings.missing.wrapping_sub(direct) as f64)
+    {
+        broken.push(format!(
+            "{} missing where {direct} were damaged, {} duplicated, {} foreign",
+            findings.missing, findings.duplicated, findings.foreign
+        ));
+    }
+    if damaged < REQUESTS / 3 && findings.missing != direct {
+        broken.push("a damaged stretch took more with it, although its labels come again".to_owned());
+    }
+    server.kill().await?;
+    Ok(judge(place, &broken, "what was lost is told"))
+}
+
+fn judge(place: Place, broken: &[String], kept: &str) -> ExitCode {
+    for message in broken {
         println!("  {message}");
     }
-    let sound = broken.is_empty();
-    println!(
-        "{}",
-        match sound {
-            true => "the damage was reported and set aside, and everything else is there exactly once",
-            false => "the server broke its word",
-        }
-    );
-    Ok(place.finish(sound))
+    println!("{}", if broken.is_empty() { kept } else { "the server broke its word" });
+    place.finish(broken.is_empty())
+}
+
+/// The value of a metric without labels.
+fn value(metrics: &str, name: &str) -> Option<f64> {
+    metrics.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' ')?.trim().parse().ok())
 }
 
 pub(super) async fn write(round: &Arc<Round>, number: u32, seed: u64, requests: u32) -> Result<()> {
@@ -192,11 +241,11 @@ fn records(bytes: &[u8]) -> Vec<Location> {
     records
 }
 
-/// Flips bytes within the payload of a record in the middle of a segment; gives its number.
-fn flip(path: &Path) -> Result<u64> {
+/// Flips bytes within the payload of a record of a segment; gives its number.
+fn flip(path: &Path, which: impl FnOnce(&[Location]) -> Option<&Location>) -> Result<u64> {
     let mut bytes = fs::read(path)?;
     let records = records(&bytes);
-    let record = records.get(records.len() / 2).with_context(|| format!("{} holds no record", path.display()))?;
+    let record = which(&records).with_context(|| format!("{} holds no such record", path.display()))?;
     let middle = record.offset + RECORD_HEADER + record.length / 2;
     let end = (middle + 16).min(record.offset + RECORD_HEADER + record.length);
     for byte in &mut bytes[middle..end] {

@@ -1,11 +1,14 @@
 //! Batches of samples as records of the series' write-ahead log.
 //!
-//! A series is a number in the log; its labels come with the number in the first record of each epoch that names it.
-//! An epoch ends where a flush cuts the log ([`CUT`]), so what stays after a flush never needs what was released.
+//! A series is a number in the log, given by a run of the server. Its labels come with the number in the first record of
+//! each epoch that names it, and again in the second, fourth, eighth and so on: a damaged record takes nothing else with
+//! it, and a damaged stretch of the log at most as many samples again. An epoch ends where a flush cuts the log ([`CUT`]),
+//! so what stays after a flush never needs what was released.
 //!
 //! Layout, numbers as LEB128, signed ones zigzag:
 //!
 //! ```text
+//! run          number of the first record that this run of the server could write; absent in [`SAMPLES_WITHOUT_RUN`]
 //! series       count; each: number, length and packed labels
 //! floats       count, 1 byte whether start times follow; each: number and time (both as difference to the one before),
 //!              start time (likewise), value (8 bytes, little-endian)
@@ -19,14 +22,19 @@ use std::sync::Arc;
 use tripod_model::series::{FloatHistogram, Labels, MetricType, SeriesExemplar, SeriesMetadata};
 use tripod_storage::series::chunk::{decode_histogram, encode_histogram};
 
-/// The tag of a record with samples; fixed for ever.
-pub(super) const SAMPLES: u8 = 1;
+/// The tag of a record with samples as it was before it named its run; fixed for ever.
+pub(super) const SAMPLES_WITHOUT_RUN: u8 = 1;
 /// The tag of the empty record at which a flush cuts the log; fixed for ever.
 pub(super) const CUT: u8 = 2;
+/// The tag of a record with samples; fixed for ever.
+pub(super) const SAMPLES: u8 = 3;
 
 /// What a record holds. Series are numbers of the log.
 #[derive(Debug, Default, PartialEq)]
 pub(super) struct SamplesRecord {
+    /// Which run of the server gave the series their numbers: while a record of it is in the log and not in the table, a
+    /// number means one series. 0 when it is not known.
+    pub(super) run: u64,
     pub(super) series: Vec<(u32, Labels)>,
     pub(super) floats: Vec<Float>,
     pub(super) histograms: Vec<Histogram>,
@@ -58,6 +66,7 @@ impl SamplesRecord {
     pub(super) fn encode(&self) -> Vec<u8> {
         let labels: usize = self.series.iter().map(|(_, labels)| labels.as_bytes().len() + 8).sum();
         let mut out = Vec::with_capacity(labels + self.floats.len() * 14 + 64);
+        put(self.run, &mut out);
         put(self.series.len() as u64, &mut out);
         for (series, labels) in &self.series {
             put(u64::from(*series), &mut out);
@@ -98,10 +107,15 @@ impl SamplesRecord {
         out
     }
 
-    /// Reads a record; `None` when the bytes are not what [`SamplesRecord::encode`] writes.
-    pub(super) fn decode(bytes: &[u8]) -> Option<Self> {
+    /// Reads a record; `None` when the bytes are not what [`SamplesRecord::encode`] writes, or wrote under this tag.
+    pub(super) fn decode(tag: u8, bytes: &[u8]) -> Option<Self> {
         let mut rest = bytes;
         let mut record = Self::default();
+        match tag {
+            SAMPLES => record.run = take(&mut rest)?,
+            SAMPLES_WITHOUT_RUN => {}
+            _ => return None,
+        }
         for _ in 0..take(&mut rest)? {
             let series = take_series(&mut rest)?;
             record.series.push((series, Labels::from_bytes(take_bytes(&mut rest)?)?));
@@ -222,7 +236,8 @@ mod tests {
             let exemplar = SeriesExemplar { labels: labels.clone(), value: 0.5, timestamp: -7 };
             let histogram = FloatHistogram { schema: 3, sum: 1.5, ..FloatHistogram::default() };
             let metadata = SeriesMetadata { metric_type: MetricType::Counter, unit: "s".to_owned(), help: "é".to_owned() };
-            let record = SamplesRecord {
+            let mut record = SamplesRecord {
+                run: 300,
                 series: vec![(7, labels), (9, Labels::empty())],
                 floats: floats.iter().map(|(series, timestamp, start, value)| {
                     Float { series: *series, timestamp: *timestamp, start: *start, value: *value }
@@ -232,15 +247,20 @@ mod tests {
                 metadata: vec![("a".to_owned(), metadata)],
             };
             let bytes = record.encode();
-            prop_assert_eq!(SamplesRecord::decode(&bytes), Some(record));
             for end in 0..bytes.len() {
-                prop_assert_eq!(SamplesRecord::decode(&bytes[..end]), None);
+                prop_assert_eq!(SamplesRecord::decode(SAMPLES, &bytes[..end]), None);
             }
+            let found = SamplesRecord::decode(SAMPLES, &bytes);
+            prop_assert_eq!(found.as_ref(), Some(&record));
+            // What earlier builds wrote begins after the run, which takes two bytes here.
+            record.run = 0;
+            prop_assert_eq!(SamplesRecord::decode(SAMPLES_WITHOUT_RUN, &bytes[2..]), Some(record));
+            prop_assert_eq!(SamplesRecord::decode(CUT, &bytes), None);
         }
 
         #[test]
         fn random_bytes_never_panic(bytes in prop::collection::vec(any::<u8>(), 0..300)) {
-            let _ = SamplesRecord::decode(&bytes);
+            let _ = SamplesRecord::decode(SAMPLES, &bytes);
         }
     }
 }

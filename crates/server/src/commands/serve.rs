@@ -253,7 +253,9 @@ fn store_health(lake: &Lake) -> Result<String, String> {
     Ok(match status.wal.damaged + status.series.wal_damaged {
         0 => "writable".to_owned(),
         damaged => format!(
-            "writable; {damaged} damaged parts of the write-ahead log were set aside at the last start, see the log"
+            "writable; {damaged} damaged parts of the write-ahead logs were set aside at the last start, and {} samples \
+             outside of them lost their labels; see the log",
+            status.series.wal_unnamed_samples
         ),
     })
 }

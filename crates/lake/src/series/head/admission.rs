@@ -15,7 +15,7 @@ use crate::settings::SeriesSettings;
 /// A batch that was judged.
 pub(in crate::series) struct Admitted {
     pub(in crate::series) record: SamplesRecord,
-    pub(in crate::series) epoch: u64,
+    pub(in crate::series) epoch: u32,
     pub(in crate::series) appended: SeriesAppended,
 }
 
@@ -46,10 +46,10 @@ impl Head {
             )));
         }
         let mut admission = Admission {
-            ids: vec![None; labels.len()],
+            slots: vec![Slot::default(); labels.len()],
             labels,
             decoded: None,
-            record: SamplesRecord { metadata, ..SamplesRecord::default() },
+            record: SamplesRecord { run: state.run, metadata, ..SamplesRecord::default() },
             appended: SeriesAppended::default(),
             settings,
             epoch: state.epoch,
@@ -74,17 +74,25 @@ impl Head {
     }
 }
 
+/// What is found out about a series of a batch.
+#[derive(Clone, Default)]
+struct Slot {
+    /// Its number, once asked for.
+    id: Option<Result<u32, Rejection>>,
+    /// Whether the record names it.
+    is_named: bool,
+}
+
 /// A batch being judged.
 struct Admission<'a> {
     labels: Vec<Labels>,
-    /// The numbers of the batch's series, once asked for.
-    ids: Vec<Option<Result<u32, Rejection>>>,
+    slots: Vec<Slot>,
     /// The chunk that was last decoded to look for a sample of the same time, with its series.
     decoded: Option<(u32, FloatSamples)>,
     record: SamplesRecord,
     appended: SeriesAppended,
     settings: &'a SeriesSettings,
-    epoch: u64,
+    epoch: u32,
 }
 
 impl Admission<'_> {
@@ -94,8 +102,7 @@ impl Admission<'_> {
             Err(reason) => return self.refuse(series, timestamp, reason),
         };
         let store_newest = state.newest;
-        let there = &mut state.series[id as usize];
-        there.touched = self.epoch;
+        let there = &state.series[id as usize];
         // What ends a series of histograms is a histogram, whatever the scrape could know.
         let is_float = matches!(value, Newest::Float(_));
         let value = match (value, &there.newest) {
@@ -118,10 +125,7 @@ impl Admission<'_> {
                 },
             }
         }
-        if there.defined != self.epoch {
-            there.defined = self.epoch;
-            self.record.series.push((id, self.labels[series as usize].clone()));
-        }
+        self.name(state, series, id);
         state.note_newest(id, timestamp, value.clone());
         if is_float {
             self.appended.floats += 1;
@@ -143,19 +147,31 @@ impl Admission<'_> {
         if state.exemplar_count + self.record.exemplars.len() >= self.settings.max_exemplars_in_memory {
             return;
         }
-        let there = &mut state.series[id as usize];
-        there.touched = self.epoch;
-        if there.defined != self.epoch {
-            there.defined = self.epoch;
-            self.record.series.push((id, self.labels[series as usize].clone()));
-        }
+        self.name(state, series, id);
         self.appended.exemplars += 1;
         self.record.exemplars.push((id, exemplar));
     }
 
+    /// Notes that the record names a series; puts its labels into it where they are due.
+    fn name(&mut self, state: &mut State, series: u32, id: u32) {
+        let is_named = &mut self.slots[series as usize].is_named;
+        if std::mem::replace(is_named, true) {
+            return;
+        }
+        let there = &mut state.series[id as usize];
+        there.touched = state.freezes;
+        if there.epoch != self.epoch {
+            (there.epoch, there.records) = (self.epoch, 0);
+        }
+        there.records = there.records.saturating_add(1);
+        if there.records.is_power_of_two() {
+            self.record.series.push((id, self.labels[series as usize].clone()));
+        }
+    }
+
     /// The number of a series of the batch; a new one if it may be kept.
     fn id(&mut self, state: &mut State, series: u32) -> Result<u32, Rejection> {
-        let slot = &mut self.ids[series as usize];
+        let slot = &mut self.slots[series as usize].id;
         if let Some(known) = slot {
             return known.clone();
         }
@@ -170,5 +186,54 @@ impl Admission<'_> {
 
     fn refuse(&mut self, series: u32, timestamp: i64, reason: Rejection) {
         self.appended.refuse(&self.labels[series as usize], timestamp, reason);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use tripod_storage::series::FloatSample;
+
+    use super::*;
+
+    fn batch(timestamp: i64) -> SeriesBatch {
+        SeriesBatch {
+            labels: vec![Labels::from_pairs([("__name__", "x")])],
+            floats: vec![FloatSample { series: 0, timestamp, start: 0, value: 1.0 }],
+            ..SeriesBatch::default()
+        }
+    }
+
+    /// Of records that were judged before another one failed, those are refused that may need its labels.
+    #[test]
+    fn a_failed_record_is_followed_by_none_that_needs_its_labels() {
+        let (head, settings) = (Head::new(Default::default(), BTreeMap::new()), SeriesSettings::default());
+        let admit = |timestamp| head.admit(&mut head.state.write(), batch(timestamp), &settings).unwrap();
+        let before: Vec<_> = (0..3).map(admit).collect();
+        let with_labels = |all: &[Admitted]| all.iter().map(|each| each.record.series.len()).collect::<Vec<_>>();
+        assert_eq!(with_labels(&before), [1, 1, 0]);
+        assert!(before.iter().all(|each| !head.has_failed(each.epoch)));
+        head.fail(before[0].epoch);
+        assert!(before.iter().all(|each| head.has_failed(each.epoch)));
+        let after: Vec<_> = (3..12).map(admit).collect();
+        assert_eq!(with_labels(&after), [1, 1, 0, 1, 0, 0, 0, 1, 0]);
+        assert!(after.iter().all(|each| !head.has_failed(each.epoch)));
+    }
+
+    #[test]
+    fn a_record_brings_labels_once_and_only_with_samples() {
+        let (head, settings) = (Head::new(Default::default(), BTreeMap::new()), SeriesSettings::default());
+        let admit = |batch| head.admit(&mut head.state.write(), batch, &settings).unwrap().record;
+        let mut many = batch(0);
+        many.floats = (0..9).map(|timestamp| FloatSample { timestamp, ..many.floats[0] }).collect();
+        assert_eq!(admit(many).series.len(), 1);
+        let refused = SeriesBatch { floats: vec![FloatSample { value: 2.0, ..batch(8).floats[0] }], ..batch(8) };
+        assert!(admit(refused).series.is_empty());
+        assert_eq!(
+            admit(batch(9)).series.len(),
+            1,
+            "the second record is the first after the one that was not written"
+        );
     }
 }

@@ -6,12 +6,13 @@
 
 mod admission;
 mod frozen;
+mod names;
 mod open_series;
 mod view;
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Instant;
 
 use parking_lot::RwLock;
@@ -20,7 +21,8 @@ use tripod_storage::series::{LabelIndex, LabelMatcher, MillisRange};
 
 use super::record::{Float, Histogram, SamplesRecord};
 use crate::data_file::Files;
-pub(super) use frozen::Frozen;
+pub(super) use frozen::{Frozen, FrozenSeries};
+pub(super) use names::Names;
 use open_series::{Newest, Series};
 
 /// All series in memory and the files of the table, in one state so that a query sees each sample in one place.
@@ -28,15 +30,18 @@ use open_series::{Newest, Series};
 pub(super) struct Head {
     pub(super) state: RwLock<State>,
     /// Records of epochs up to this one may lack labels that an earlier record was to bring, and are refused.
-    failed_epoch: AtomicU64,
+    failed_epoch: AtomicU32,
 }
 
 #[derive(Debug, Default)]
 pub(super) struct State {
     pub(super) index: LabelIndex,
     series: Vec<Series>,
-    /// Counts the parts of the log that stand on their own; see [`super::record`].
-    epoch: u64,
+    /// Which run of the server gives the numbers, and the part of its log that stands on its own; see [`super::record`].
+    run: u64,
+    epoch: u32,
+    /// How often samples were set aside.
+    freezes: u64,
     pub(super) frozen: Option<Arc<Frozen>>,
     pub(super) files: Files,
     /// Number of the newest record that is in memory.
@@ -59,17 +64,22 @@ pub(super) struct State {
 impl Head {
     pub(super) fn new(files: Files, metadata: BTreeMap<String, SeriesMetadata>) -> Self {
         let state = State { files, metadata, epoch: 1, ..State::default() };
-        Self { state: RwLock::new(state), failed_epoch: AtomicU64::new(0) }
+        Self { state: RwLock::new(state), failed_epoch: AtomicU32::new(0) }
     }
 
     /// A record of this epoch could not be written; those after it may build on it.
-    pub(super) fn fail(&self, epoch: u64) {
+    pub(super) fn fail(&self, epoch: u32) {
         self.failed_epoch.fetch_max(epoch, Ordering::AcqRel);
     }
 
     /// Whether a record of this epoch may lack labels.
-    pub(super) fn has_failed(&self, epoch: u64) -> bool {
+    pub(super) fn has_failed(&self, epoch: u32) -> bool {
         epoch <= self.failed_epoch.load(Ordering::Acquire)
+    }
+
+    /// Begins a run, whose first record has this number in the log or a higher one.
+    pub(super) fn begin_run(&self, first_lsn: u64) {
+        self.state.write().run = first_lsn;
     }
 
     /// Begins an epoch: records from here on bring their labels anew.
@@ -125,36 +135,8 @@ impl Head {
         }
     }
 
-    /// Gives the series of a record that is replayed their numbers in memory, by the labels that came with their
-    /// numbers in the log, and notes the samples as admitted. Samples of unknown numbers are dropped and counted.
-    pub(super) fn renumber(&self, record: &mut SamplesRecord, known: &mut HashMap<u32, u32>) -> usize {
-        let mut state = self.state.write();
-        let state = &mut *state;
-        for (number, labels) in record.series.drain(..) {
-            let id = state.insert(&labels);
-            known.insert(number, id);
-        }
-        let before = record.floats.len() + record.histograms.len() + record.exemplars.len();
-        let renumber = |series: &mut u32| {
-            known.get(series).is_some_and(|id| {
-                *series = *id;
-                true
-            })
-        };
-        record.floats.retain_mut(|sample| renumber(&mut sample.series));
-        record.histograms.retain_mut(|sample| renumber(&mut sample.series));
-        record.exemplars.retain_mut(|(series, _)| renumber(series));
-        for sample in &record.floats {
-            state.note_newest(sample.series, sample.timestamp, Newest::Float(sample.value.to_bits()));
-        }
-        for sample in &record.histograms {
-            state.note_newest(sample.series, sample.timestamp, Newest::Histogram(Arc::clone(&sample.value)));
-        }
-        before - record.floats.len() - record.histograms.len() - record.exemplars.len()
-    }
-
     /// Exchanges files, and with `flushed` the frozen samples for the files that hold them, in one step. Series that
-    /// have had no sample for a whole epoch leave memory.
+    /// have had no sample since the flush before leave memory.
     pub(super) fn replace(&self, files: Files, flushed: bool) {
         let mut state = self.state.write();
         let state = &mut *state;
@@ -165,7 +147,7 @@ impl Head {
         state.frozen = None;
         for id in state.index.all().clone() {
             let series = &state.series[id as usize];
-            if series.is_empty() && series.touched + 1 < state.epoch && !state.exemplars.contains_key(&id) {
+            if series.is_empty() && series.touched + 1 < state.freezes && !state.exemplars.contains_key(&id) {
                 state.series[id as usize] = Series::default();
                 state.index.remove(id);
             }
@@ -195,7 +177,7 @@ impl State {
         if id as usize >= self.series.len() {
             self.series.resize_with(id as usize + 1, Series::default);
         }
-        self.series[id as usize].touched = self.epoch;
+        self.series[id as usize].touched = self.freezes;
         id
     }
 

@@ -11,8 +11,10 @@ pub(super) struct Series {
     /// The newest sample that was admitted.
     pub(super) newest: Option<(i64, Newest)>,
     /// The epoch in which the log last got the labels.
-    pub(super) defined: u64,
-    /// The epoch in which a sample last came.
+    pub(super) epoch: u32,
+    /// How many records of that epoch name the series.
+    pub(super) records: u32,
+    /// How often samples had been set aside when one last came.
     pub(super) touched: u64,
     pub(super) floats: OpenChunk,
     pub(super) more: Option<Box<More>>,

@@ -101,6 +101,8 @@ async fn examine(examination: &mut Examination, reader: &Client, sender: &Client
     if let Some(status) = &status {
         let remedy = "free disk space or shorten store.retention; what is acknowledged is safe, new data is refused";
         examination.check("disk", remedy, async { disk(&status.store) }).await;
+        let remedy = "the server's log names the parts that are kept for inspection; check the disk, a crash alone makes no damage";
+        examination.check("write-ahead logs", remedy, async { logs(&status.store) }).await;
     }
     let sample = Sample::new();
     for signal in sample.signals() {
@@ -172,6 +174,18 @@ fn disk(store: &Value) -> anyhow::Result<String> {
         bail!("{} are free, and the server takes nothing new below {}", gib(free), gib(least));
     }
     Ok(format!("{} free", gib(free)))
+}
+
+/// Whether all of the logs could be read at the last start.
+fn logs(store: &Value) -> anyhow::Result<String> {
+    let count = |of: &str, what: &str| store[of][what].as_u64().unwrap_or(0);
+    match count("wal", "damaged") + count("series", "wal_damaged") {
+        0 => Ok("sound at the last start".to_owned()),
+        damaged => bail!(
+            "{damaged} parts were damaged at the last start, and {} samples outside of them lost their labels",
+            count("series", "wal_unnamed_samples")
+        ),
+    }
 }
 
 /// OTLP's answer to a request of which everything was kept is empty, or has an empty partial success.

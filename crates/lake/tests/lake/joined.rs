@@ -1,10 +1,12 @@
 //! Large files are joined without being decoded: afterwards there is one, and every question has the same answer.
 
-use tripod_lake::{Lake, Settings};
+use tripod_lake::Lake;
 use tripod_model::sink::{Sink, SpanSink};
 use tripod_model::{Resource, Scope, Span, SpanId, TraceId};
 use tripod_storage::record::SpanRows;
 use tripod_storage::{Batch, Matcher, Select, Signal, Store};
+
+use crate::settings;
 
 const FILES: u64 = 3;
 const ROWS: u64 = 70_000;
@@ -47,11 +49,8 @@ async fn check(lake: &Lake) {
 #[tokio::test]
 async fn joined_files_answer_as_before() {
     let directory = tempfile::tempdir().unwrap();
-    let mut settings = Settings { data_dir: directory.path().to_owned(), ..Settings::default() };
-    settings.flush.interval_seconds = 3600;
-    settings.compaction.interval_seconds = 3600;
+    let mut settings = settings(directory.path());
     settings.compaction.min_files = FILES as usize;
-    settings.min_free_disk_bytes = 0;
     let lake = Lake::open(settings.clone()).await.unwrap();
     for file in 0..FILES {
         lake.append(spans(file)).await.unwrap();

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use tripod_promql::promqltest::{InMemory, Script, options};
 
-use crate::scripted::{Lakes, State};
+use super::scripted::{Lakes, State};
 
 fn scripts() -> Vec<(String, Script)> {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../shared/conformance/promqltest");

@@ -1,26 +1,22 @@
 //! The seam's tests of series on the lake, in each state that samples can be in.
 
+mod damage;
+mod refused;
 mod scripted;
 mod scripts;
 
-use std::path::Path;
 use std::sync::Arc;
-use std::time::Duration;
 
 use futures::FutureExt;
-use tripod_lake::{Lake, Settings};
+use parking_lot::Mutex;
+use tripod_lake::Lake;
 use tripod_model::series::Labels;
 use tripod_storage::series::{
-    FloatSample, LabelMatcher, LabelQuery, MillisRange, Rejection, SelectSeries, SeriesBatch, SeriesStore, suite,
+    FloatSample, LabelMatcher, LabelQuery, MillisRange, Rejection, SelectSeries, SelectedSeries, SeriesBatch,
+    SeriesStore, suite,
 };
 
-fn settings(directory: &Path) -> Settings {
-    let mut settings = Settings { data_dir: directory.to_owned(), ..Settings::default() };
-    settings.min_free_disk_bytes = 0;
-    // What a test does not do itself is not done.
-    settings.compaction.interval_seconds = 3600;
-    settings
-}
+use crate::{files, moved, open_when_free, restarted, settings};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn series_in_memory_keep_the_seams_promises() {
@@ -34,16 +30,7 @@ async fn series_in_memory_keep_the_seams_promises() {
 async fn flushed_series_keep_the_seams_promises() {
     let directory = tempfile::tempdir().unwrap();
     let lake = Lake::open(settings(directory.path())).await.unwrap();
-    let flushed = Arc::clone(&lake);
-    let between = |store| {
-        let lake = Arc::clone(&flushed);
-        async move {
-            lake.flush().await.unwrap();
-            store
-        }
-        .boxed()
-    };
-    suite::run(lake.clone(), &between).await;
+    suite::run(lake.clone(), &|store| moved(&lake, false, store).boxed()).await;
     let status = lake.status().series;
     assert!(status.table.files > 0);
     assert_eq!(status.table.hot_rows, 0);
@@ -58,19 +45,9 @@ async fn compacted_series_keep_the_seams_promises() {
     settings.compaction.min_files = 2;
     settings.vacuum_grace_seconds = 0;
     let lake = Lake::open(settings).await.unwrap();
-    let compacted = Arc::clone(&lake);
-    let between = |store| {
-        let lake = Arc::clone(&compacted);
-        async move {
-            lake.flush().await.unwrap();
-            lake.maintain().await.unwrap();
-            store
-        }
-        .boxed()
-    };
-    suite::run(lake.clone(), &between).await;
+    suite::run(lake.clone(), &|store| moved(&lake, true, store).boxed()).await;
     lake.maintain().await.unwrap();
-    let stored = parquet_files(&directory.path().join("tables/series"));
+    let stored = files(&directory.path().join("tables/series"), "parquet").len();
     assert_eq!(stored, lake.status().series.table.files, "what was merged is vacuumed when nobody reads it");
     lake.close().await.unwrap();
 }
@@ -79,29 +56,12 @@ async fn compacted_series_keep_the_seams_promises() {
 async fn a_restart_keeps_the_seams_promises() {
     for clean in [true, false] {
         let directory = tempfile::tempdir().unwrap();
-        let path = directory.path().to_owned();
-        let lake = Lake::open(settings(&path)).await.unwrap();
-        let current = Arc::new(parking_lot::Mutex::new(Some(lake)));
-        let between = |store: Arc<dyn SeriesStore>| {
-            let (path, current) = (path.clone(), Arc::clone(&current));
-            async move {
-                drop(store);
-                let lake = current.lock().take().unwrap();
-                if clean {
-                    lake.close().await.unwrap();
-                } else {
-                    // Like a crash, but for the process's end: nothing is flushed.
-                    lake.abandon().await;
-                }
-                drop(lake);
-                let lake = open_when_free(settings(&path)).await;
-                *current.lock() = Some(Arc::clone(&lake));
-                lake as Arc<dyn SeriesStore>
-            }
-            .boxed()
-        };
-        let store: Arc<dyn SeriesStore> = current.lock().clone().unwrap();
-        suite::run(store, &between).await;
+        let path = directory.path();
+        let lake = Lake::open(settings(path)).await.unwrap();
+        let current = Mutex::new(Some(Arc::clone(&lake)));
+        let between =
+            |store| restarted(&current, settings(path), clean, store).map(|lake| lake as Arc<dyn SeriesStore>).boxed();
+        suite::run(lake, &between).await;
     }
 }
 
@@ -226,23 +186,10 @@ async fn times(lake: &Arc<Lake>) -> Vec<i64> {
     found.first().map_or(Vec::new(), |series| series.samples(MillisRange::ALL).unwrap().floats.timestamps)
 }
 
-/// Selections that are still being dropped hold the directory a moment longer.
-async fn open_when_free(settings: Settings) -> Arc<Lake> {
-    loop {
-        match Lake::open(settings.clone()).await {
-            Ok(lake) => return lake,
-            Err(tripod_lake::OpenError::Locked(_)) => tokio::time::sleep(Duration::from_millis(5)).await,
-            Err(error) => panic!("{error}"),
-        }
-    }
-}
-
-fn parquet_files(directory: &Path) -> usize {
-    let entries = std::fs::read_dir(directory).unwrap().map(|entry| entry.unwrap().path());
-    let count = |path: std::path::PathBuf| match path.is_dir() {
-        true if path.ends_with("_delta_log") => 0,
-        true => parquet_files(&path),
-        false => usize::from(path.extension().is_some_and(|extension| extension == "parquet")),
-    };
-    entries.map(count).sum()
+/// All series by their instance, with the times of their samples.
+async fn all(lake: &Arc<Lake>) -> Vec<(String, Vec<i64>)> {
+    let select = SelectSeries { matchers: vec![LabelMatcher::equal("__name__", "metric")], range: MillisRange::ALL };
+    let found = lake.select_series(select).await.unwrap();
+    let times = |series: &SelectedSeries| series.samples(MillisRange::ALL).unwrap().floats.timestamps;
+    found.iter().map(|series| (series.labels.get("instance").unwrap().to_owned(), times(series))).collect()
 }

@@ -49,12 +49,9 @@ fn spans(file: u64) -> Batch {
 }
 
 fn settings(directory: &Path) -> Settings {
-    let mut settings = Settings { data_dir: directory.to_owned(), ..Settings::default() };
-    settings.flush.interval_seconds = 3600;
-    settings.compaction.interval_seconds = 3600;
+    let mut settings = crate::settings(directory);
     settings.compaction.min_files = 2;
     settings.vacuum_grace_seconds = 0;
-    settings.min_free_disk_bytes = 0;
     settings
 }
 
@@ -108,10 +105,7 @@ async fn check(lake: &Lake, files: u64) {
 }
 
 fn data_files(directory: &Path) -> Vec<PathBuf> {
-    let days = std::fs::read_dir(directory.join("tables/spans")).unwrap().map(|entry| entry.unwrap().path());
-    let files = days.filter(|day| day.file_name().is_some_and(|name| name != "_delta_log"));
-    let files = files.flat_map(|day| std::fs::read_dir(day).unwrap().map(|entry| entry.unwrap().path()));
-    files.filter(|file| file.extension().is_some_and(|extension| extension == "parquet")).collect()
+    crate::files(&directory.join("tables/spans"), "parquet")
 }
 
 /// Where a file's index is.

@@ -7,20 +7,15 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use tripod_lake::{Lake, Settings};
+use tripod_lake::Lake;
 use tripod_model::sink::{Sink, SpanSink};
 use tripod_model::{Resource, Scope, Span, SpanId, TraceId};
 use tripod_storage::record::SpanRows;
 use tripod_storage::{Batch, Select, Signal, Store};
 
-const ROWS: u64 = 100;
+use crate::{copy, files, settings};
 
-fn settings(directory: &Path) -> Settings {
-    let mut settings = Settings { data_dir: directory.to_owned(), ..Settings::default() };
-    settings.flush.interval_seconds = 3600;
-    settings.min_free_disk_bytes = 0;
-    settings
-}
+const ROWS: u64 = 100;
 
 fn spans() -> Batch {
     let mut rows = SpanRows::new(0);
@@ -30,34 +25,6 @@ fn spans() -> Batch {
         rows.span(&Span { trace_id: TraceId([1; 16]), span_id: SpanId(number.to_be_bytes()), ..Span::default() });
     }
     rows.finish().0
-}
-
-fn copy(from: &Path, to: &Path) {
-    fs::create_dir_all(to).unwrap();
-    for entry in fs::read_dir(from).unwrap() {
-        let (path, target) = {
-            let entry = entry.unwrap();
-            (entry.path(), to.join(entry.file_name()))
-        };
-        if path.is_dir() {
-            copy(&path, &target);
-        } else {
-            fs::copy(&path, &target).unwrap();
-        }
-    }
-}
-
-fn files(directory: &Path, extension: &str) -> Vec<PathBuf> {
-    let mut found = Vec::new();
-    for entry in fs::read_dir(directory).unwrap() {
-        let path = entry.unwrap().path();
-        if path.is_dir() {
-            found.extend(files(&path, extension));
-        } else if path.extension().is_some_and(|found| found == extension) {
-            found.push(path);
-        }
-    }
-    found
 }
 
 /// The directory as a crash leaves it right before and right after a flush.

@@ -2,8 +2,9 @@
 //!
 //! <https://github.com/prometheus/client_model/blob/master/io/prometheus/client/metrics.proto>
 
-use prost::encoding::{WireType, double, encode_key, encode_varint, int32, int64, sint32, string, uint32};
-use tripod_model::series::{FloatHistogram, METRIC_NAME, NativeSpan};
+use prost::encoding::{double, encode_varint, int32, int64, sint32};
+use tripod_model::series::{FloatHistogram, METRIC_NAME};
+use tripod_prometheus_proto::{nested, spans};
 
 use super::{Kind, Newest, PIECE, Value, classic_buckets, escaped};
 
@@ -22,7 +23,7 @@ impl Iterator for Families {
             let Some(first) = self.samples.next() else { break };
             let (name, kind) = (first.name().to_owned(), first.value.kind());
             family.clear();
-            string::encode(1, &escaped(&name, true, self.utf8).into_owned(), &mut family);
+            nested(1, escaped(&name, true, self.utf8).as_bytes(), &mut family);
             int32::encode(3, &number(kind), &mut family);
             let mut sample = Some(first);
             while let Some(each) = sample {
@@ -42,7 +43,7 @@ impl Families {
     fn metric(&self, sample: &Newest, part: &mut Vec<u8>, metric: &mut Vec<u8>) {
         let mut label = |name: &str, value: &str| {
             part.clear();
-            string::encode(1, &escaped(name, false, self.utf8).into_owned(), part);
+            nested(1, escaped(name, false, self.utf8).as_bytes(), part);
             nested(2, value.as_bytes(), part);
             nested(1, part, metric);
         };
@@ -80,8 +81,8 @@ fn number(kind: Kind) -> i32 {
 
 fn histogram(histogram: &FloatHistogram, out: &mut Vec<u8>) {
     double::encode(2, &histogram.sum, out);
-    let mut body = Vec::new();
     if histogram.uses_custom_buckets() {
+        let mut body = Vec::new();
         for (bound, count) in classic_buckets(histogram) {
             body.clear();
             double::encode(2, &bound, &mut body);
@@ -95,23 +96,8 @@ fn histogram(histogram: &FloatHistogram, out: &mut Vec<u8>) {
     sint32::encode(5, &histogram.schema, out);
     double::encode(6, &histogram.zero_threshold, out);
     double::encode(8, &histogram.zero_count, out);
-    spans(9, &histogram.negative_spans, &mut body, out);
+    spans(9, &histogram.negative_spans, out);
     double::encode_repeated(11, &histogram.negative_buckets, out);
-    spans(12, &histogram.positive_spans, &mut body, out);
+    spans(12, &histogram.positive_spans, out);
     double::encode_repeated(14, &histogram.positive_buckets, out);
-}
-
-fn spans(field: u32, spans: &[NativeSpan], body: &mut Vec<u8>, out: &mut Vec<u8>) {
-    for span in spans {
-        body.clear();
-        sint32::encode(1, &span.offset, body);
-        uint32::encode(2, &span.length, body);
-        nested(field, body, out);
-    }
-}
-
-fn nested(field: u32, body: &[u8], out: &mut Vec<u8>) {
-    encode_key(field, WireType::LengthDelimited, out);
-    encode_varint(body.len() as u64, out);
-    out.extend_from_slice(body);
 }

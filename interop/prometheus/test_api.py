@@ -1,13 +1,16 @@
 """Prometheus' HTTP API beside queries: what series there are, what is known of them, what is refused."""
 
 import json
+import time
 
 import pytest
 import requests
 
 from answers import ask, compare, differences
 from queries import all_queries, wrong_ones
+from remote_write import Histogram, Series, encode, send
 from samples import END, START
+from servers import Prometheus, until
 
 HOUR = {"start": START / 1000 + 3600, "end": START / 1000 + 7200}
 SELECTORS = [
@@ -172,31 +175,85 @@ def test_the_shape_of_what_is_told_of_the_server(written):
         assert not found, f"{path}: {found}"
 
 
+@pytest.mark.parametrize("path", ["search/metric_names", "search/label_names", "search/label_values", "notifications", "targets/relabel_steps"])
+def test_what_is_not_switched_on_is_answered_alike(written, path):
+    same(written, f"/api/v1/{path}", {"search[]": "up", "match[]": "up"})
+
+
+def test_blocks_have_their_form(written):
+    theirs, ours = (ask(server.url, "/api/v1/status/tsdb/blocks", {}) for server in written)
+    assert theirs.status == ours.status == 200 and theirs.data.keys() == ours.data.keys()
+
+
 def test_features_that_are_named_alike(written):
     theirs, ours = (ask(server.url, "/api/v1/features", {}).data for server in written)
     for section in ("promql", "promql_functions", "promql_operators"):
         assert not list(differences(theirs[section], ours[section]))
 
 
-def test_federation(written):
-    """What is old is not shown, so something new is written first."""
-    import time
+# One by one: in an answer with several float histograms Prometheus 3.15 gives each the buckets of the last, whose memory
+# they share.
+HISTOGRAMS = ("fed_native", "fed_native_gauge", "fed_native_empty", "fed_custom", "fed_custom_gaps", "fed_custom_gauge")
+FLOATS = '{__name__=~"fed.(gauge|nan|inf|small|large|dots)"}'
+PROTOBUF = "application/vnd.google.protobuf;proto=io.prometheus.client.MetricFamily;encoding=delimited"
 
-    from remote_write import Histogram, Series, encode, send
+
+@pytest.fixture(scope="module")
+def federated(written):
+    """What is old is not shown, so something new is written first."""
     now = int(time.time() * 1000)
-    native = Histogram(6, 7.5, 1, 0.001, 1, [(0, 1)], [1], [(-1, 2), (1, 1)], [2, 1, 1], integers=True)
-    custom = Histogram(6, 7.5, -53, positive_spans=[(0, 3)], positive=[1, 2, 3], custom=[0.5, 1.0])
+    native = dict(count=6, sum=7.5, schema=1, zero_threshold=0.001, zero_count=1, negative_spans=[(0, 1)], negative=[1], positive_spans=[(-1, 2), (1, 1)], positive=[2, 1, 1])
+    custom = dict(count=9, sum=7.5, schema=-53, custom=[0.5, 1.0, 2.5, 5.0])
     samples = {
-        "fed_gauge": 1.5, "fed_nan": float("nan"), "fed_inf": float("-inf"), "fed_small": 1e-9, "fed_large": 1.25e22, "fed.dots": 3.0, "fed_native": native, "fed_custom": custom,
+        "fed_gauge": 1.5, "fed_nan": float("nan"), "fed_inf": float("-inf"), "fed_small": 1e-9, "fed_large": 1.25e22, "fed.dots": 3.0,
+        "fed_native": Histogram(**native, integers=True), "fed_native_gauge": Histogram(**native, reset_hint=3), "fed_native_empty": Histogram(0, 0, 3, 0.001),
+        "fed_custom": Histogram(**custom, positive_spans=[(0, 3)], positive=[1, 2, 6]), "fed_custom_gaps": Histogram(**custom, positive_spans=[(1, 1), (2, 1)], positive=[1, 8]),
+        "fed_custom_gauge": Histogram(**custom, positive_spans=[(0, 3)], positive=[1, 2, 6], reset_hint=3),
     }
     request = encode([Series({"__name__": name, "job": "f", "text": 'a"b\\c\nd', **({"instance": "i"} if value == 1.5 else {})}, [(now, value)]) for name, value in samples.items()])
     for server in written:
         assert send(server.url, request).status_code == 204
-    for accept in (None, "text/plain; version=1.0.0; escaping=allow-utf-8", "text/plain;version=0.0.4;escaping=underscores"):
-        for selector in ('{__name__=~"fed.*"}', "fed_gauge", "up", "fed_gauge{", "fed_native", "fed_custom"):
+    return written
+
+
+def test_federation(federated):
+    for accept in (None, "text/plain; version=1.0.0; escaping=allow-utf-8", "text/plain;version=0.0.4;escaping=underscores", PROTOBUF, f"{PROTOBUF};escaping=allow-utf-8;q=0.6,text/plain;q=0.2", f"{PROTOBUF};q=0.1,text/plain;q=0.2"):
+        for selector in (FLOATS, "up", "fed_gauge{", *HISTOGRAMS):
             theirs, ours = (
-                requests.get(f"{server.url}/federate", params={"match[]": selector}, headers={"Accept": accept} if accept else {}, timeout=10) for server in written
+                requests.get(f"{server.url}/federate", params={"match[]": selector}, headers={"Accept": accept} if accept else {}, timeout=10) for server in federated
             )
             assert theirs.status_code == ours.status_code, (selector, accept)
-            assert theirs.text.splitlines() == ours.text.splitlines(), (selector, accept)
+            assert theirs.content.splitlines() == ours.content.splitlines(), (selector, accept)
             assert theirs.headers["Content-Type"] == ours.headers["Content-Type"]
+
+
+def test_a_prometheus_that_federates_gets_the_same_from_both(federated, tmp_path_factory):
+    metrics = (FLOATS, *HISTOGRAMS)
+    jobs = "".join(
+        f"""
+  - job_name: {source}-{number}
+    metrics_path: /federate
+    honor_labels: true
+    scrape_native_histograms: true
+    params: {{'match[]': ['{selector}']}}
+    static_configs: [{{targets: ['{server.url.split("//")[1]}'], labels: {{source: {source}}}}}]
+"""
+        for source, server in zip(("theirs", "ours"), federated)
+        for number, selector in enumerate(metrics)
+    )
+    above = Prometheus(tmp_path_factory.mktemp("above"), f"global: {{scrape_interval: 200ms, scrape_timeout: 200ms}}\nscrape_configs:{jobs}")
+    try:
+        until("a scrape of all", lambda: len(ask(above.url, "/api/v1/query", {"query": "up == 1"}).data["result"]) == 2 * len(metrics))
+
+        def stored(source):
+            found = ask(above.url, "/api/v1/query", {"query": f'{{__name__=~"fed.*",source="{source}"}}[1h]'}).data["result"]
+            without = lambda metric: {name: value for name, value in metric.items() if name != "source"}
+            return sorted(({**each, "metric": without(each["metric"])} for each in found), key=lambda each: sorted(each["metric"].items()))
+
+        theirs, ours = stored("theirs"), stored("ours")
+        assert not list(differences(theirs, ours))
+        natives = {each["metric"]["__name__"] for each in ours if each.get("histograms")}
+        assert natives >= {"fed_native", "fed_native_gauge", "fed_native_empty"}, natives
+        assert "fed_custom_gaps_bucket" in {each["metric"]["__name__"] for each in ours}
+    finally:
+        above.stop()

@@ -16,6 +16,9 @@ JOBS = ("node", "sixseven")
 OPENMETRICS = "application/openmetrics-text; version=1.0.0; charset=utf-8"
 TEXT = "text/plain; version=0.0.4; charset=utf-8"
 
+# Which change nothing.
+RULES = "[{source_labels: [__address__, zone], regex: 'never;(.+)', action: drop}, {source_labels: [zone], target_label: zone, action: lowercase}, {source_labels: [zone], target_label: __tmp, modulus: 7, action: hashmod}, {regex: none, action: labeldrop}]"
+
 QUERIES = [
     '100 - (avg by (instance) (rate(node_cpu_seconds_total{mode="idle"}[1m])) * 100)', "sum by (mode) (rate(node_cpu_seconds_total[1m]))", "node_load1", 'count(node_cpu_seconds_total{mode="idle"})', "node_memory_MemTotal_bytes - node_memory_MemAvailable_bytes",
     "(1 - node_memory_MemAvailable_bytes / node_memory_MemTotal_bytes) * 100", 'node_filesystem_avail_bytes{fstype!~"tmpfs|rootfs"} / node_filesystem_size_bytes', "rate(node_disk_read_bytes_total[1m])", 'irate(node_network_receive_bytes_total{device!="lo"}[1m]) * 8', "node_time_seconds - node_boot_time_seconds",
@@ -42,7 +45,7 @@ def live(tmp_path_factory):
 
 def scrape_configs(target, path):
     return "global: {scrape_interval: 500ms, scrape_timeout: 400ms, evaluation_interval: 1m}\nstorage: {exemplars: {max_exemplars: 10000}}\nscrape_configs:\n" + "".join(
-        f"  - {{job_name: {job}, metrics_path: {path(job)}, static_configs: [{{targets: ['{target(job)}'], labels: {{zone: z}}}}]}}\n" for job in JOBS
+        f"  - {{job_name: {job}, metrics_path: {path(job)}, static_configs: [{{targets: ['{target(job)}'], labels: {{zone: z}}}}], relabel_configs: {RULES}}}\n" for job in JOBS
     )
 
 
@@ -96,12 +99,27 @@ def test_metadata_and_exemplars_of_recordings(relayed):
     theirs, ours = (ask(server.url, "/api/v1/metadata", {}) for server in pair)
     assert len(theirs.data) > 100
     for answer in (theirs, ours):
-        # Of what targets say differently of one name, Prometheus keeps all and Tripod the last.
-        answer.body["data"] = {name: known for name, known in answer.data.items() if name.startswith(("node_", "sixseven_"))}
+        # What the targets say of one name is in no order there.
+        answer.body["data"] = {name: sorted(known, key=lambda each: sorted(each.items())) for name, known in answer.data.items()}
+    assert any(len(known) > 1 for known in theirs.data.values())
     assert not compare(theirs, ours)
+    for limit in (1, 2):
+        theirs, ours = (ask(server.url, "/api/v1/metadata", {"limit_per_metric": limit}).data for server in pair)
+        assert {name: len(known) for name, known in theirs.items()} == {name: len(known) for name, known in ours.items()}
     theirs, ours = (ask(server.url, "/api/v1/query_exemplars", {"query": '{job="sixseven"}'}) for server in pair)
     assert sorted(map(str, theirs.data)) == sorted(map(str, ours.data))
     theirs, ours = (ask(server.url, "/api/v1/targets/metadata", {"metric": "node_load1"}) for server in pair)
+    assert not compare(theirs, ours)
+
+
+@pytest.mark.parametrize(
+    "asked", [
+        {"scrapePool": "node", "labels": '{"__address__": "a:1", "zone": "Z"}'}, {"scrapePool": "node", "labels": '{"__address__": "never", "zone": "z"}'}, {"scrapePool": "node", "labels": "{}"},
+        {"scrapePool": "other", "labels": "{}"}, {"scrapePool": "node"}, {"labels": "{}"}, {},
+    ],
+)
+def test_what_rules_do_is_told(relayed, asked):
+    theirs, ours = (ask(server.url, "/api/v1/targets/relabel_steps", asked) for server in relayed[0])
     assert not compare(theirs, ours)
 
 

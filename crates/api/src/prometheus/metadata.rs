@@ -8,17 +8,24 @@ use super::error::ApiError;
 use super::parameters::{Parameters, parse_int};
 use super::{Shared, json};
 
-/// `metadata`: by metric, what is known of it.
+/// `metadata`: by metric, what is known of it. Targets that are scraped may say different things of one name; where none
+/// of them says anything, it is what was sent last.
 pub(super) async fn of_metrics(prometheus: Shared, parameters: Parameters) -> Result<Answer, ApiError> {
     let limit = most(&parameters, "limit")?;
     let per_metric = most(&parameters, "limit_per_metric")?.filter(|limit| *limit > 0);
     let metric = Some(parameters.first("metric")).filter(|metric| !metric.is_empty());
     let mut by_metric: BTreeMap<String, Vec<SeriesMetadata>> = BTreeMap::new();
-    for (name, metadata) in prometheus.engine.store().metadata(metric).await? {
-        let known = by_metric.entry(name).or_default();
-        if !known.contains(&metadata) {
-            known.push(metadata);
+    for target in prometheus.targets.iter().flat_map(|targets| targets.active()) {
+        let asked = |(name, _): &(&String, &SeriesMetadata)| metric.is_none_or(|metric| *name == metric);
+        for (name, metadata) in target.metadata.iter().filter(asked) {
+            let known = by_metric.entry(name.clone()).or_default();
+            if !known.contains(metadata) {
+                known.push(metadata.clone());
+            }
         }
+    }
+    for (name, metadata) in prometheus.engine.store().metadata(metric).await? {
+        by_metric.entry(name).or_insert_with(|| vec![metadata]);
     }
     Ok(Answer::json(|out| {
         out.push(b'{');

@@ -5,7 +5,7 @@
 //! | `query`, `query_range`, `query_exemplars` | PromQL at a moment, over a range, and exemplars of its series |
 //! | `format_query`, `parse_query` | a query made pretty, and as a tree |
 //! | `series`, `labels`, `label/{name}/values`, `metadata` | which series there are, and what is known of them |
-//! | `targets`, `targets/metadata`, `scrape_pools` | what is scraped ([`Targets`]) |
+//! | `targets`, `targets/metadata`, `targets/relabel_steps`, `scrape_pools` | what is scraped ([`Targets`]) |
 //! | `rules`, `alerts`, `alertmanagers` | empty: rules are not evaluated yet |
 //! | `status/…`, `features`, `notifications` | about the server |
 //! | `admin/tsdb/…` | deletion; switched on by [`crate::PrometheusSettings::enable_admin_api`] |
@@ -115,6 +115,7 @@ pub fn router(prometheus: Prometheus) -> Router {
         .route("/scrape_pools", get_only(targets::pools))
         .route("/targets", get_only(targets::targets))
         .route("/targets/metadata", get_only(metadata::of_targets))
+        .route("/targets/relabel_steps", get_only(targets::relabel_steps))
         .route("/rules", get_only(rules::rules))
         .route("/alerts", get_only(rules::alerts))
         .route("/alertmanagers", get_only(rules::alertmanagers))
@@ -123,9 +124,12 @@ pub fn router(prometheus: Prometheus) -> Router {
         .route("/status/runtimeinfo", get_only(status::runtime))
         .route("/status/buildinfo", get_only(status::build))
         .route("/status/tsdb", get_only(status::tsdb))
+        .route("/status/tsdb/blocks", get_only(status::blocks))
         .route("/status/walreplay", get_only(status::wal_replay))
         .route("/features", get_only(status::features))
         .route("/notifications", get_only(status::notifications))
+        .route("/notifications/live", get_only(status::live_notifications))
+        .route("/search/{names}", get_or_post(status::search))
         .route("/read", post(remote_read::read))
         .route("/admin/tsdb/delete_series", post_or_put(admin::delete_series))
         .route("/admin/tsdb/clean_tombstones", post_or_put(admin::clean_tombstones))

@@ -161,6 +161,21 @@ pub(super) async fn wal_replay(prometheus: Shared, _: Parameters) -> Result<Answ
     Ok(prometheus.wal_replay.answer())
 }
 
+/// `status/tsdb/blocks`: samples lie in a table of files, not in blocks.
+pub(super) async fn blocks(_: Shared, _: Parameters) -> Result<Answer, ApiError> {
+    Ok(Answer::json(|out| out.extend_from_slice(br#"{"blocks":[]}"#)))
+}
+
+/// `notifications/live`: nothing will be told, so that who listens may go.
+pub(super) async fn live_notifications(_: Shared, _: Parameters) -> Result<Answer, ApiError> {
+    Ok(Answer::Nothing)
+}
+
+/// `search/…`: answered as by a Prometheus where this experiment is not switched on.
+pub(super) async fn search(_: Shared, _: Parameters) -> Result<Answer, ApiError> {
+    Err(ApiError::unavailable("search API disabled"))
+}
+
 /// `notifications`: there are none to be shown.
 pub(super) async fn notifications(_: Shared, _: Parameters) -> Result<Answer, ApiError> {
     Ok(Answer::json(|out| out.extend_from_slice(b"[]")))

@@ -2,8 +2,8 @@ use std::collections::BTreeMap;
 use std::fmt::Write;
 use std::time::Duration;
 
-use tripod_model::series::TargetStatus;
-use tripod_promql::literal::format_millis;
+use tripod_model::series::{Labels, RelabelStep, TargetStatus};
+use tripod_promql::literal::{format_millis, quote};
 
 use super::answer::Answer;
 use super::error::ApiError;
@@ -17,6 +17,32 @@ pub(super) async fn pools(prometheus: Shared, _: Parameters) -> Result<Answer, A
     Ok(Answer::json(|out| {
         out.extend_from_slice(b"{\"scrapePools\":");
         json::texts(out, &pools);
+        out.push(b'}');
+    }))
+}
+
+/// `targets/relabel_steps`: what a job's rules do with given labels.
+pub(super) async fn relabel_steps(prometheus: Shared, parameters: Parameters) -> Result<Answer, ApiError> {
+    let (pool, given) = (parameters.first("scrapePool"), parameters.first("labels"));
+    for (name, value) in [("scrapePool", pool), ("labels", given)] {
+        if value.is_empty() {
+            return Err(ApiError::bad_data(format!("no {name} parameter provided")));
+        }
+    }
+    let labels: BTreeMap<String, String> =
+        serde_json::from_str(given).map_err(|error| ApiError::bad_data(format!("error parsing labels: {error}")))?;
+    let labels = Labels::from_pairs(labels.iter().map(|(name, value)| (name.as_str(), value.as_str())));
+    let steps = prometheus.targets.as_ref().and_then(|targets| targets.relabel_steps(pool, &labels));
+    let steps = steps.ok_or_else(|| {
+        ApiError::bad_data(format!("error retrieving scrape config: scrape pool {} not found", quote(pool)))
+    })?;
+    Ok(Answer::json(|out| {
+        out.extend_from_slice(b"{\"steps\":");
+        json::list(out, &steps, |out, RelabelStep { rule, output, keep }| {
+            out.extend_from_slice(format!("{{\"rule\":{rule},\"output\":").as_bytes());
+            json::labels(out, output);
+            out.extend_from_slice(format!(",\"keep\":{keep}}}").as_bytes());
+        });
         out.push(b'}');
     }))
 }

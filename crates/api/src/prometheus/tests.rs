@@ -10,7 +10,7 @@ use http_body_util::BodyExt;
 use serde_json::{Value as Json, json};
 use tower::ServiceExt;
 use tripod_model::series::{
-    DroppedTarget, Labels, MetricType, SeriesExemplar, SeriesMetadata, TargetHealth, TargetStatus, Targets,
+    DroppedTarget, Labels, MetricType, RelabelStep, SeriesExemplar, SeriesMetadata, TargetHealth, TargetStatus, Targets,
 };
 use tripod_promql::engine::Engine;
 use tripod_storage::series::{FloatSample, MemorySeriesStore, SeriesBatch, SeriesStore};
@@ -205,6 +205,15 @@ async fn mistakes_have_prometheus_types_and_words() {
         ("/api/v1/labels?match[]=%7B", 400, "bad_data", "1:2: parse error: unexpected end of input inside braces"),
         ("/api/v1/label/U__/values", 400, "bad_data", r#"invalid label name: """#),
         ("/api/v1/metadata?limit=x", 400, "bad_data", "limit must be a number"),
+        ("/api/v1/targets/relabel_steps", 400, "bad_data", "no scrapePool parameter provided"),
+        ("/api/v1/targets/relabel_steps?scrapePool=a", 400, "bad_data", "no labels parameter provided"),
+        (
+            "/api/v1/targets/relabel_steps?scrapePool=a&labels=%7B%7D",
+            400,
+            "bad_data",
+            "error retrieving scrape config: scrape pool \"a\" not found",
+        ),
+        ("/api/v1/search/metric_names?search[]=up", 500, "unavailable", "search API disabled"),
         ("/api/v1/rules?type=x", 400, "bad_data", r#"invalid parameter "type": not supported value "x""#),
         ("/api/v1/status/tsdb?limit=0", 400, "bad_data", "limit must be a positive number"),
     ] {
@@ -409,7 +418,8 @@ impl Targets for TwoTargets {
 
     fn active(&self) -> Vec<TargetStatus> {
         let metadata = SeriesMetadata { metric_type: MetricType::Gauge, unit: "s".into(), help: "h".into() };
-        vec![TargetStatus {
+        let other = SeriesMetadata { help: "other".into(), ..metadata.clone() };
+        let target = TargetStatus {
             pool: "api".to_owned(),
             discovered_labels: Labels::from_pairs([("__address__", "a:1")]),
             labels: Labels::from_pairs([("job", "api")]),
@@ -421,12 +431,24 @@ impl Targets for TwoTargets {
             interval: Duration::from_secs(15),
             timeout: Duration::from_secs(10),
             metadata: Arc::new(HashMap::from([("up".to_owned(), metadata)])),
-        }]
+        };
+        let second = TargetStatus {
+            pool: "web".to_owned(),
+            labels: Labels::from_pairs([("job", "web")]),
+            metadata: Arc::new(HashMap::from([("up".to_owned(), other.clone()), ("requests".to_owned(), other)])),
+            ..target.clone()
+        };
+        vec![target.clone(), second, target]
     }
 
     fn dropped(&self) -> Vec<DroppedTarget> {
         let discovered_labels = Labels::from_pairs([("__address__", "b:1")]);
         vec![DroppedTarget { pool: "web".to_owned(), discovered_labels }]
+    }
+
+    fn relabel_steps(&self, pool: &str, labels: &Labels) -> Option<Vec<RelabelStep>> {
+        let step = RelabelStep { rule: r#"{"action":"keep"}"#.to_owned(), output: labels.clone(), keep: true };
+        (pool == "web").then(|| vec![step])
     }
 }
 
@@ -442,16 +464,31 @@ async fn targets_are_shown() {
         "scrapeInterval": "15s", "scrapeTimeout": "10s"});
     let dropped = json!([{"discoveredLabels": {"__address__": "b:1"}, "scrapePool": "web"}]);
     assert_eq!(
-        data(&router, "/api/v1/targets").await,
-        json!({"activeTargets": [target], "droppedTargets": dropped, "droppedTargetCounts": {"web": 1}})
+        data(&router, "/api/v1/targets?scrapePool=api").await,
+        json!({"activeTargets": [target, target], "droppedTargets": [], "droppedTargetCounts": {"web": 1}})
     );
-    let only = data(&router, "/api/v1/targets?state=active&scrapePool=web").await;
+    assert_eq!(data(&router, "/api/v1/targets").await["droppedTargets"], dropped);
+    let only = data(&router, "/api/v1/targets?state=active&scrapePool=none").await;
     assert_eq!(only, json!({"activeTargets": [], "droppedTargets": [], "droppedTargetCounts": null}));
+    let said_of_up = json!({"target": {"job": "api"}, "metric": "up", "type": "gauge", "help": "h", "unit": "s"});
     assert_eq!(
         data(&router, "/api/v1/targets/metadata?match_target=%7Bjob%3D%22api%22%7D").await,
-        json!([{"target": {"job": "api"}, "metric": "up", "type": "gauge", "help": "h", "unit": "s"}])
+        json!([said_of_up, said_of_up])
     );
     assert_eq!(data(&router, "/api/v1/targets/metadata?metric=down").await, json!([]));
+    assert_eq!(
+        data(&router, "/api/v1/targets/relabel_steps?scrapePool=web&labels=%7B%22a%22:%22b%22%7D").await,
+        json!({"steps": [{"rule": {"action": "keep"}, "output": {"a": "b"}, "keep": true}]})
+    );
+    // What targets say of one name is all shown, each once, and goes before what was stored.
+    let said = |help: &str| json!({"type": "gauge", "help": help, "unit": "s"});
+    let up = json!({"up": [said("h"), said("other")]});
+    assert_eq!(data(&router, "/api/v1/metadata?metric=up").await, up);
+    let all = json!({"requests": [said("other")], "up": [said("h"), said("other")]});
+    assert_eq!(data(&router, "/api/v1/metadata").await, all);
+    let fewer = json!({"requests": [said("other")], "up": [said("h")]});
+    assert_eq!(data(&router, "/api/v1/metadata?limit_per_metric=1").await, fewer);
+    assert_eq!(data(&router, "/api/v1/metadata?limit=1").await, json!({"requests": [said("other")]}));
 }
 
 #[tokio::test]
@@ -495,16 +532,11 @@ async fn the_configuration_is_loaded_anew() {
 }
 
 /// Paths of Prometheus' contract that are not served here, each with the reason.
-const NOT_SERVED: [(&str, &str); 10] = [
+const NOT_SERVED: [(&str, &str); 5] = [
     ("/admin/tsdb/snapshot", "the tables are files that can be copied while the server runs"),
     ("/otlp/v1/metrics", "a receiver's"),
-    ("/scrape_pools/config", "not yet"),
-    ("/search/label_names", "not yet; experimental"),
-    ("/search/label_values", "not yet; experimental"),
-    ("/search/metric_names", "not yet; experimental"),
-    ("/status/self_metrics", "not yet; /metrics of the front door has them"),
-    ("/status/tsdb/blocks", "there are no blocks"),
-    ("/targets/relabel_steps", "not yet"),
+    ("/scrape_pools/config", "not yet: a job is kept without its defaults and with its secrets"),
+    ("/status/self_metrics", "not yet: /metrics of the front door has them, as text"),
     ("/write", "a receiver's"),
 ];
 

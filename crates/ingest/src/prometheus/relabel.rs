@@ -5,7 +5,8 @@
 use md5::{Digest, Md5};
 use regex::Regex;
 use serde::Deserialize;
-use tripod_model::series::LabelsBuilder;
+use serde_json::{Value, json};
+use tripod_model::series::{Labels, LabelsBuilder, RelabelStep};
 use tripod_storage::series::pattern_to_rust;
 
 /// One rule.
@@ -14,7 +15,10 @@ use tripod_storage::series::pattern_to_rust;
 pub struct RelabelRule {
     source_labels: Vec<String>,
     separator: String,
+    /// As it was written.
+    pattern: String,
     regex: Regex,
+    /// 0 when there is none.
     modulus: u64,
     target_label: String,
     replacement: String,
@@ -124,7 +128,8 @@ impl TryFrom<Unchecked> for RelabelRule {
             regex: pattern_to_rust(&pattern)
                 .and_then(|rust| Regex::new(&format!("^(?s:{rust})$")).map_err(|error| error.to_string()))
                 .map_err(|error| format!("the regex {pattern:?} cannot be read: {error}"))?,
-            modulus: modulus.unwrap_or(1),
+            pattern,
+            modulus: modulus.unwrap_or(0),
             target_label: target_label.unwrap_or_default(),
             replacement: replacement.unwrap_or_else(|| "$1".to_owned()),
             action,
@@ -137,7 +142,38 @@ pub fn relabel(rules: &[RelabelRule], labels: &mut LabelsBuilder) -> bool {
     rules.iter().all(|rule| rule.apply(labels))
 }
 
+/// Applies the rules in their order and says what each does.
+pub fn relabel_steps(rules: &[RelabelRule], labels: &Labels) -> Vec<RelabelStep> {
+    let mut labels = labels.clone();
+    let mut keep = true;
+    let step = |rule: &RelabelRule| {
+        let mut output = labels.to_builder();
+        keep = keep && rule.apply(&mut output);
+        labels = if keep { output.build() } else { Labels::default() };
+        RelabelStep { rule: rule.to_json().to_string(), output: labels.clone(), keep }
+    };
+    rules.iter().map(step).collect()
+}
+
 impl RelabelRule {
+    /// The rule with its defaults, as Prometheus shows it.
+    fn to_json(&self) -> Value {
+        let action = ACTIONS.iter().find(|(_, action)| *action == self.action).map_or("", |(name, _)| name);
+        let mut rule = json!({
+            "separator": self.separator, "regex": self.pattern, "replacement": self.replacement, "action": action,
+        });
+        if !self.source_labels.is_empty() {
+            rule["source_labels"] = json!(self.source_labels);
+        }
+        if self.modulus != 0 {
+            rule["modulus"] = json!(self.modulus);
+        }
+        if !self.target_label.is_empty() {
+            rule["target_label"] = json!(self.target_label);
+        }
+        rule
+    }
+
     fn apply(&self, labels: &mut LabelsBuilder) -> bool {
         let mut value = String::new();
         for (index, name) in self.source_labels.iter().enumerate() {
@@ -167,7 +203,7 @@ impl RelabelRule {
             Action::HashMod => {
                 // The last eight bytes only, for Prometheus' sake.
                 let hash = u128::from_be_bytes(Md5::digest(value.as_bytes()).into()) as u64;
-                set(labels, &self.target_label, &(hash % self.modulus).to_string());
+                set(labels, &self.target_label, &hash.checked_rem(self.modulus).unwrap_or(0).to_string());
             }
             Action::LabelMap => {
                 let mapped: Vec<_> = labels
@@ -194,8 +230,6 @@ fn set(labels: &mut LabelsBuilder, name: &str, value: &str) {
 
 #[cfg(test)]
 mod tests {
-    use tripod_model::series::Labels;
-
     use super::*;
 
     fn rule(yaml: &str) -> Result<RelabelRule, String> {
@@ -266,6 +300,23 @@ mod tests {
             Some(&[("a", "foo"), ("f_x", "$f")]),
         );
         check(&["{source_labels: [a], regex: '(z)?.*', target_label: '$1', replacement: x}"], labels, Some(labels));
+    }
+
+    #[test]
+    fn what_each_rule_does_is_told() {
+        let rules = [
+            "{source_labels: [a], target_label: b}",
+            "{source_labels: [a], regex: x, action: drop}",
+            "{regex: c, action: labeldrop}",
+        ];
+        let rules: Vec<_> = rules.iter().map(|text| rule(text).unwrap()).collect();
+        let steps = relabel_steps(&rules, &Labels::from_pairs([("a", "x")]));
+        let shown: Vec<_> = steps.iter().map(|step| (step.output.len(), step.keep)).collect();
+        assert_eq!(shown, [(2, true), (0, false), (0, false)]);
+        assert_eq!(
+            serde_json::from_str::<Value>(&steps[0].rule).unwrap(),
+            json!({"source_labels": ["a"], "separator": ";", "regex": "(.*)", "target_label": "b", "replacement": "$1", "action": "replace"})
+        );
     }
 
     #[test]

@@ -21,4 +21,4 @@ pub use labels::{Labels, LabelsBuilder, METRIC_NAME, is_label_name, is_metric_na
 pub use metadata::{MetricType, SeriesMetadata};
 pub use number::ShortFloat;
 pub use samples::{FloatSamples, HistogramSamples, STALE_NAN, Samples, is_stale};
-pub use target::{DroppedTarget, TargetHealth, TargetStatus, Targets};
+pub use target::{DroppedTarget, RelabelStep, TargetHealth, TargetStatus, Targets};

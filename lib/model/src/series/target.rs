@@ -15,6 +15,20 @@ pub trait Targets: Debug + Send + Sync {
 
     /// The targets that relabelling dropped.
     fn dropped(&self) -> Vec<DroppedTarget>;
+
+    /// What a job's rules for targets make of a label set, one after the other; `None` when there is no such job.
+    fn relabel_steps(&self, pool: &str, labels: &Labels) -> Option<Vec<RelabelStep>>;
+}
+
+/// A rule of relabelling and what it made of a label set.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RelabelStep {
+    /// The rule, an object of JSON.
+    pub rule: String,
+    /// The labels after it; none once the set is dropped.
+    pub output: Labels,
+    /// Whether the set is kept so far.
+    pub keep: bool,
 }
 
 /// A target that is scraped.

@@ -8,10 +8,11 @@ use std::ops::Range;
 
 use prost::encoding::{encode_varint, int32, int64};
 use tripod_model::series::{CounterResetHint, Samples, is_stale};
+use tripod_prometheus_proto::{labels, nested};
 use tripod_storage::SelectError;
 use tripod_storage::series::{MillisRange, SelectedSeries};
 
-use super::{labels, nested, xor};
+use super::xor;
 
 /// Frames are cut when their chunks have grown to this size, as in Prometheus.
 const MAX_FRAME_BYTES: usize = 1 << 20;

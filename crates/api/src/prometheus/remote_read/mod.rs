@@ -16,9 +16,7 @@ use futures::stream;
 use http::StatusCode;
 use http::header::{CONTENT_ENCODING, CONTENT_TYPE};
 use prost::Message;
-use prost::encoding::{WireType, encode_key, encode_varint, encoded_len_varint};
 use tokio::sync::mpsc;
-use tripod_model::series::Labels;
 use tripod_storage::SelectError;
 use tripod_storage::series::{LabelMatcher, MatchOp, MillisRange, SelectSeries, SelectedSeries};
 
@@ -161,27 +159,10 @@ fn matcher(matcher: Matcher) -> Result<LabelMatcher, String> {
         .map_err(|error| format!("error parsing regexp: {}", error.reason))
 }
 
-/// The labels as fields of a series.
-fn labels(labels: &Labels, part: &mut Vec<u8>, message: &mut Vec<u8>) {
-    for (name, value) in labels.iter() {
-        part.clear();
-        nested(1, name.as_bytes(), part);
-        nested(2, value.as_bytes(), part);
-        nested(1, part, message);
-    }
-}
-
-/// A field of so many bytes.
-fn nested(field: u32, body: &[u8], out: &mut Vec<u8>) {
-    out.reserve(body.len() + 1 + encoded_len_varint(body.len() as u64));
-    encode_key(field, WireType::LengthDelimited, out);
-    encode_varint(body.len() as u64, out);
-    out.extend_from_slice(body);
-}
-
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
+    use prost::encoding::encode_varint;
 
     use super::*;
 

@@ -1,11 +1,12 @@
 //! `SAMPLES`: a `prometheus.ReadResponse`, whole, as a block of Snappy.
 
 use http::StatusCode;
-use prost::encoding::{double, int64, sint32, uint32};
-use tripod_model::series::{CounterResetHint, FloatHistogram, NativeSpan, Samples};
+use prost::encoding::{double, int64};
+use tripod_model::series::Samples;
+use tripod_prometheus_proto::{histogram, labels, nested};
 use tripod_storage::series::{MillisRange, SelectedSeries};
 
-use super::{Refusal, failed, labels, nested};
+use super::{Refusal, failed};
 
 /// The response of at most so many samples, compressed, and the number of its series.
 pub(super) fn encode(
@@ -49,36 +50,6 @@ fn push_samples(samples: &Samples, part: &mut Vec<u8>, message: &mut Vec<u8>) {
         histogram(value, part);
         int64::encode(15, time, part);
         nested(4, part, message);
-    }
-}
-
-fn histogram(histogram: &FloatHistogram, out: &mut Vec<u8>) {
-    double::encode(2, &histogram.count, out);
-    double::encode(3, &histogram.sum, out);
-    sint32::encode(4, &histogram.schema, out);
-    double::encode(5, &histogram.zero_threshold, out);
-    double::encode(7, &histogram.zero_count, out);
-    spans(8, &histogram.negative_spans, out);
-    double::encode_packed(10, &histogram.negative_buckets, out);
-    spans(11, &histogram.positive_spans, out);
-    double::encode_packed(13, &histogram.positive_buckets, out);
-    let hint = match histogram.counter_reset_hint {
-        CounterResetHint::Unknown => 0,
-        CounterResetHint::CounterReset => 1,
-        CounterResetHint::NotCounterReset => 2,
-        CounterResetHint::Gauge => 3,
-    };
-    uint32::encode(14, &hint, out);
-    double::encode_packed(16, &histogram.custom_values, out);
-}
-
-fn spans(field: u32, spans: &[NativeSpan], out: &mut Vec<u8>) {
-    let mut body = Vec::new();
-    for span in spans {
-        body.clear();
-        sint32::encode(1, &span.offset, &mut body);
-        uint32::encode(2, &span.length, &mut body);
-        nested(field, &body, out);
     }
 }
 

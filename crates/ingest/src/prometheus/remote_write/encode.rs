@@ -2,8 +2,9 @@
 
 use std::collections::HashMap;
 
-use prost::encoding::{WireType, double, encode_key, encode_varint, int64, sint32, uint32};
-use tripod_model::series::{CounterResetHint, FloatHistogram, Labels, MetricType, NativeSpan, SeriesMetadata};
+use prost::encoding::{double, int64, uint32};
+use tripod_model::series::{Labels, MetricType, SeriesMetadata};
+use tripod_prometheus_proto::{histogram, nested};
 use tripod_storage::series::SeriesBatch;
 
 /// A batch as a request of version 2, not compressed.
@@ -115,41 +116,5 @@ impl Symbols {
         uint32::encode(3, &self.reference(&metadata.help), &mut body);
         uint32::encode(4, &self.reference(&metadata.unit), &mut body);
         body
-    }
-}
-
-fn nested(field: u32, body: &[u8], out: &mut Vec<u8>) {
-    encode_key(field, WireType::LengthDelimited, out);
-    encode_varint(body.len() as u64, out);
-    out.extend_from_slice(body);
-}
-
-fn histogram(histogram: &FloatHistogram, out: &mut Vec<u8>) {
-    double::encode(2, &histogram.count, out);
-    double::encode(3, &histogram.sum, out);
-    sint32::encode(4, &histogram.schema, out);
-    double::encode(5, &histogram.zero_threshold, out);
-    double::encode(7, &histogram.zero_count, out);
-    spans(8, &histogram.negative_spans, out);
-    double::encode_packed(10, &histogram.negative_buckets, out);
-    spans(11, &histogram.positive_spans, out);
-    double::encode_packed(13, &histogram.positive_buckets, out);
-    let hint = match histogram.counter_reset_hint {
-        CounterResetHint::Unknown => 0,
-        CounterResetHint::CounterReset => 1,
-        CounterResetHint::NotCounterReset => 2,
-        CounterResetHint::Gauge => 3,
-    };
-    uint32::encode(14, &hint, out);
-    double::encode_packed(16, &histogram.custom_values, out);
-}
-
-fn spans(field: u32, spans: &[NativeSpan], out: &mut Vec<u8>) {
-    let mut body = Vec::new();
-    for span in spans {
-        body.clear();
-        sint32::encode(1, &span.offset, &mut body);
-        uint32::encode(2, &span.length, &mut body);
-        nested(field, &body, out);
     }
 }

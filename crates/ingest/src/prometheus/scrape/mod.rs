@@ -21,7 +21,7 @@ use std::sync::Arc;
 use parking_lot::Mutex;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
-use tripod_model::series::{DroppedTarget, TargetStatus, Targets};
+use tripod_model::series::{DroppedTarget, Labels, RelabelStep, TargetStatus, Targets};
 use tripod_storage::series::SeriesStore;
 
 pub use self::config::{JobConfig, ScrapeConfiguration, ScrapeLimits, ScrapeProtocol};
@@ -31,6 +31,7 @@ pub(in crate::prometheus) use self::config::{resolve, texts};
 pub(in crate::prometheus) use self::http_client::chain;
 use self::job::run_job;
 use self::status::PoolStatus;
+use super::relabel::relabel_steps;
 
 /// Scrapes the targets of a configuration until it gets another one or is stopped.
 pub struct Scraper {
@@ -45,7 +46,7 @@ struct Running {
 }
 
 struct RunningJob {
-    source: String,
+    job: Arc<JobConfig>,
     pool: Arc<PoolStatus>,
     /// Ends the job with stale markers for all its series, because nobody goes on with them.
     removed: CancellationToken,
@@ -69,7 +70,7 @@ impl Scraper {
         for job in configuration.jobs {
             let known = before.iter().position(|known| known.pool.name() == job.name).map(|at| before.swap_remove(at));
             match known {
-                Some(known) if known.source == job.source => {
+                Some(known) if known.job.source == job.source => {
                     running.jobs.push(known);
                     continue;
                 }
@@ -78,13 +79,14 @@ impl Scraper {
             }
             let pool = Arc::new(PoolStatus::new(job.name.clone()));
             let (removed, stopped) = (CancellationToken::new(), CancellationToken::new());
+            let job = Arc::new(job);
             running.jobs.push(RunningJob {
-                source: job.source.clone(),
+                job: Arc::clone(&job),
                 pool: Arc::clone(&pool),
                 removed: removed.clone(),
                 stopped: stopped.clone(),
             });
-            running.tasks.spawn(run_job(Arc::new(job), Arc::clone(&self.store), pool, removed, stopped));
+            running.tasks.spawn(run_job(job, Arc::clone(&self.store), pool, removed, stopped));
         }
         for job in before {
             job.removed.cancel();
@@ -116,6 +118,12 @@ impl Targets for Scraper {
 
     fn dropped(&self) -> Vec<DroppedTarget> {
         self.running.lock().jobs.iter().flat_map(|job| job.pool.dropped()).collect()
+    }
+
+    fn relabel_steps(&self, pool: &str, labels: &Labels) -> Option<Vec<RelabelStep>> {
+        let running = self.running.lock();
+        let job = running.jobs.iter().find(|job| job.job.name == pool)?;
+        Some(relabel_steps(&job.job.relabel, labels))
     }
 }
 

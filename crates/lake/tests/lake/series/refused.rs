@@ -27,8 +27,8 @@ fn segment(directory: &Path, lsn: u64) -> PathBuf {
 
 /// The number in the name of the newest segment that has been written.
 fn last_segment(directory: &Path) -> u64 {
-    let written = files(&directory.join("wal-series"), "wal").into_iter().filter(|path| !path.is_symlink());
-    written.last().map_or(0, |path| path.file_stem().unwrap().to_str().unwrap().parse().unwrap())
+    let mut written = files(&directory.join("wal-series"), "wal").into_iter().filter(|path| !path.is_symlink());
+    written.next_back().map_or(0, |path| path.file_stem().unwrap().to_str().unwrap().parse().unwrap())
 }
 
 fn series(names_and_times: &[(&str, &[i64])]) -> Vec<(String, Vec<i64>)> {

@@ -9,7 +9,7 @@ use parking_lot::Mutex;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 use tripod_storage::{AppendError, Batch, Select, SelectError, Selection, Signal, Store};
-use tripod_wal::{Record, Recovery, Wal, WriteError};
+use tripod_wal::{Progress, Record, Recovery, Wal, WriteError};
 
 use crate::disk::Disk;
 use crate::hot::{Budget, memory_bytes};
@@ -62,6 +62,14 @@ impl Lake {
     /// # Errors
     /// [`OpenError`] says what is in the way and what to do.
     pub async fn open(settings: Settings) -> Result<Arc<Self>, OpenError> {
+        Self::open_watched(settings, &Arc::default()).await
+    }
+
+    /// As [`Lake::open`]; `progress` tells meanwhile how far the log of series was read.
+    ///
+    /// # Errors
+    /// As [`Lake::open`].
+    pub async fn open_watched(settings: Settings, progress: &Arc<Progress>) -> Result<Arc<Self>, OpenError> {
         settings.check().map_err(OpenError::Settings)?;
         let data_dir = DataDir::open(&settings.data_dir)?;
         let reader = Reader::new().map_err(|source| OpenError::Table { table: "files", source })?;
@@ -75,7 +83,7 @@ impl Lake {
         }
         let budget = Budget::new(settings.memory_limit_bytes);
         let (wal, recovery) = replay(&settings, &data_dir, &shards, &budget).await?;
-        let series = SeriesShard::open(&data_dir, &settings.series, &settings.wal).await?;
+        let series = SeriesShard::open(&data_dir, &settings.series, &settings.wal, progress).await?;
         report(&recovery);
         report(&series.recovery);
         metrics::gauge!("tripod_wal_unnamed_samples").set(series.unnamed as f64);
@@ -452,6 +460,7 @@ async fn replay(
         segment_bytes: settings.wal.segment_bytes,
         fsync: settings.wal.fsync,
         floor: shards.iter().map(Shard::committed).max().unwrap_or(0),
+        progress: Arc::default(),
     };
     let mut unreadable = None;
     let opened = Wal::open(options, |lsn, tag, payload| {

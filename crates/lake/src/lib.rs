@@ -36,3 +36,4 @@ pub use lake::Lake;
 pub use meters::describe;
 pub use settings::{CompactionSettings, FlushSettings, RetentionSettings, SeriesSettings, Settings, WalSettings};
 pub use status::{DiskStatus, SeriesStatus, Status, TableStatus, WalStatus};
+pub use tripod_wal::Progress as ReplayProgress;

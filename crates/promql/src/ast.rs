@@ -86,8 +86,8 @@ pub enum ExprKind {
         /// Written as a duration.
         duration: bool,
     },
-    /// A string.
-    String(String),
+    /// A string, which may be no UTF-8.
+    String(Vec<u8>),
     /// `name{label="value"}`
     Vector(VectorSelector),
     /// `name{label="value"}[range]`

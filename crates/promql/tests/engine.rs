@@ -138,6 +138,28 @@ async fn strings_and_ranges_are_answers_of_instant_queries() {
 }
 
 #[tokio::test]
+async fn strings_that_are_no_utf8_are_judged_where_they_are_used() {
+    let engine = engine("metric", 1, Options::default()).await;
+    for (query, message) in [
+        (r#"count_values("a\xc5z", metric)"#, r#"invalid label name "a\xc5z""#),
+        (
+            r#"label_replace(metric, "\xff", "x", "", "")"#,
+            "invalid destination label name in label_replace(): \u{fffd}",
+        ),
+        (r#"label_replace(metric, "a", "x", "", "\xff")"#, "invalid regular expression in label_replace(): \u{fffd}"),
+        (r#"label_join(metric, "a", "", "\xff")"#, "invalid source label name in label_join(): \u{fffd}"),
+    ] {
+        let error = engine.instant(query, 5, QueryOptions::default()).await.unwrap_err();
+        assert_eq!(error.to_string(), message, "{query}");
+    }
+    let replaced = r#"label_replace(metric, "a", "\xff\xe6", "\xff", "")"#;
+    let Value::Vector(vector) = engine.instant(replaced, 5, QueryOptions::default()).await.unwrap().value else {
+        panic!("a vector")
+    };
+    assert_eq!(vector[0].labels.get("a"), Some("\u{fffd}\u{fffd}"));
+}
+
+#[tokio::test]
 async fn the_deepest_queries_fit_on_the_stack() {
     let engine = engine("metric", 1, Options::experimental()).await;
     let chain = tripod_promql::parser::MAX_DEPTH - 10;

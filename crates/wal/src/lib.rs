@@ -11,15 +11,18 @@
 //! The log knows nothing of what it holds. It is a crate of its own and not a module of the lake, so that its reader
 //! is fuzzed without building the data stack (`docs/decisions/0005-write-ahead-log.md`).
 
+mod progress;
 mod recovery;
 mod segment;
 mod writer;
 
 use std::io;
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use thiserror::Error;
 
+pub use progress::Progress;
 pub use recovery::{Damage, Recovery};
 pub use segment::{Found, HEADER_BYTES, MAX_RECORD_BYTES, encode_record, scan, segment_header};
 pub use writer::{Record, Submitted, Wal};
@@ -39,6 +42,8 @@ pub struct Options {
     pub fsync: bool,
     /// Records up to this one are safe elsewhere; the log continues above it even when it is empty.
     pub floor: Lsn,
+    /// Told how far the reading of the log on start has come.
+    pub progress: Arc<Progress>,
 }
 
 /// Why a record was not written.

@@ -5,7 +5,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use crate::segment::{Found, scan, segment_header};
-use crate::{Lsn, OpenError};
+use crate::{Lsn, OpenError, Progress};
 
 /// What was found on start.
 #[derive(Clone, Debug, Default)]
@@ -60,6 +60,7 @@ fn failed(action: &'static str, path: &Path) -> impl FnOnce(io::Error) -> OpenEr
 pub(crate) fn recover(
     directory: &Path,
     floor: Lsn,
+    progress: &Progress,
     visit: &mut dyn FnMut(Lsn, u8, &[u8]),
 ) -> Result<(Vec<Segment>, Recovery), OpenError> {
     fs::create_dir_all(directory).map_err(failed("created", directory))?;
@@ -76,7 +77,9 @@ pub(crate) fn recover(
     let mut previous = floor;
     let mut segments = Vec::new();
     let count = paths.len();
+    progress.begin(count);
     for (index, path) in paths.into_iter().enumerate() {
+        progress.reach(index);
         let bytes = fs::read(&path).map_err(failed("read", &path))?;
         let mut damaged = Vec::new();
         let mut torn = None;

@@ -85,7 +85,7 @@ impl Wal {
     /// When a file cannot be read or written; damage inside files is no error but part of the [`Recovery`].
     pub fn open(options: Options, mut visit: impl FnMut(Lsn, u8, &[u8])) -> Result<(Self, Recovery), OpenError> {
         let directory = options.directory.clone();
-        let (segments, recovery) = recover(&directory, options.floor, &mut visit)?;
+        let (segments, recovery) = recover(&directory, options.floor, &options.progress, &mut visit)?;
         let shared = Arc::new(Shared {
             queue: Mutex::default(),
             arrived: Condvar::new(),

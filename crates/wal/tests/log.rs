@@ -8,7 +8,13 @@ use parking_lot::Mutex;
 use tripod_wal::{Lsn, Options, Record, Recovery, Wal};
 
 fn options(directory: &Path) -> Options {
-    Options { directory: directory.to_owned(), segment_bytes: 64 * 1024 * 1024, fsync: true, floor: 0 }
+    Options {
+        directory: directory.to_owned(),
+        segment_bytes: 64 * 1024 * 1024,
+        fsync: true,
+        floor: 0,
+        progress: Arc::default(),
+    }
 }
 
 /// Number, tag and payload.
@@ -160,4 +166,22 @@ async fn a_closed_log_refuses() {
     wal.close();
     let refused = wal.append(Record { tag: 0, payload: vec![] }, |_| panic!("not written")).await;
     assert!(matches!(refused, Err(tripod_wal::WriteError::Closed)));
+}
+
+#[tokio::test]
+async fn whoever_watches_sees_which_segment_is_read() {
+    let directory = tempfile::tempdir().unwrap();
+    let small = || Options { segment_bytes: 1, ..options(directory.path()) };
+    let (wal, _, _) = open(small());
+    for text in ["a", "b", "c"] {
+        append(&wal, text).await;
+    }
+    drop(wal);
+    let options = small();
+    let progress = Arc::clone(&options.progress);
+    let mut seen = Vec::new();
+    let visit = |_, _, payload: &[u8]| seen.push((payload.to_vec(), progress.current(), progress.segments()));
+    let opened = Wal::open(options, visit).unwrap();
+    assert_eq!(seen, [(b"a".to_vec(), 0, 3), (b"b".to_vec(), 1, 3), (b"c".to_vec(), 2, 3)]);
+    drop(opened);
 }

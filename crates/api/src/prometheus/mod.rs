@@ -29,6 +29,7 @@ mod query;
 mod remote_read;
 mod rules;
 mod settings;
+mod starting;
 mod status;
 mod targets;
 #[cfg(test)]
@@ -52,7 +53,8 @@ use parameters::Parameters;
 
 pub(crate) use json::{histogram_json, labels_json};
 pub use settings::PrometheusSettings;
-pub use status::About;
+pub use starting::router as starting_router;
+pub use status::{About, WalReplay};
 
 /// What the API answers from.
 pub struct Prometheus {
@@ -61,6 +63,7 @@ pub struct Prometheus {
     about: About,
     targets: Option<Arc<dyn Targets>>,
     reload: Option<Reload>,
+    wal_replay: WalReplay,
 }
 
 /// Loads the configuration anew; says what is wrong with it.
@@ -71,13 +74,20 @@ type Shared = Arc<Prometheus>;
 impl Prometheus {
     /// An API over an engine and its store.
     pub fn new(engine: Engine, settings: PrometheusSettings, about: About) -> Self {
-        Self { engine, settings, about, targets: None, reload: None }
+        Self { engine, settings, about, targets: None, reload: None, wal_replay: WalReplay::default() }
     }
 
     /// Shows what is scraped.
     #[must_use]
     pub fn with_targets(mut self, targets: Arc<dyn Targets>) -> Self {
         self.targets = Some(targets);
+        self
+    }
+
+    /// Tells how much of the log was replayed on start.
+    #[must_use]
+    pub fn with_wal_replay(mut self, replayed: WalReplay) -> Self {
+        self.wal_replay = replayed;
         self
     }
 

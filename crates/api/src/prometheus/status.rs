@@ -137,9 +137,28 @@ pub(super) async fn tsdb(prometheus: Shared, parameters: Parameters) -> Result<A
     }))
 }
 
-/// `status/walreplay`: it is over when this is answered.
-pub(super) async fn wal_replay(_: Shared, _: Parameters) -> Result<Answer, ApiError> {
-    Ok(Answer::json(|out| out.extend_from_slice(br#"{"min":0,"max":0,"current":0}"#)))
+/// How far the log of samples was replayed on start: numbers of its segments.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct WalReplay {
+    /// The first segment.
+    pub min: u64,
+    /// The last segment.
+    pub max: u64,
+    /// The segment that is being replayed, or was replayed last.
+    pub current: u64,
+}
+
+impl WalReplay {
+    /// The answer to `status/walreplay`.
+    pub(super) fn answer(self) -> Answer {
+        let Self { min, max, current } = self;
+        Answer::json(|out| out.extend(format!(r#"{{"min":{min},"max":{max},"current":{current}}}"#).bytes()))
+    }
+}
+
+/// `status/walreplay`
+pub(super) async fn wal_replay(prometheus: Shared, _: Parameters) -> Result<Answer, ApiError> {
+    Ok(prometheus.wal_replay.answer())
 }
 
 /// `notifications`: there are none to be shown.

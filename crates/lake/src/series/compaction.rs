@@ -1,42 +1,132 @@
-//! Longer chunks out of shorter ones, and files without what was deleted.
+//! Longer chunks out of short ones, and files without what was deleted.
+
+use std::collections::HashSet;
+use std::sync::Arc;
 
 use tripod_model::series::{Samples, SeriesExemplar};
 use tripod_storage::series::{Chunk, MillisRange, SelectedSeries};
 
-use super::rows::{self, Content, Row, Written};
+use super::reader::Reader;
+use super::rows::{self, Content, Row, SeriesKey};
+use super::writer::{Writer, Written};
 use crate::LakeError;
+use crate::data_file::DataFile;
+use crate::shard::spawn_blocking;
 
-/// Brings the rows of files together: the chunks of a series become one, as long as a chunk may be.
-pub(super) fn merge(mut all: Vec<Row>) -> Result<Vec<Written>, LakeError> {
-    all.sort_by(|a, b| a.key.cmp(&b.key).then_with(|| a.sequence.cmp(&b.sequence)));
-    let mut merged = Vec::with_capacity(all.len());
-    for series in all.chunk_by(|a, b| a.key == b.key) {
-        let chunks = series.iter().filter(|row| matches!(row.content, Content::Chunk(_))).count();
-        let last = series.iter().map(|row| row.sequence).max().unwrap_or(0);
-        let mut parts = Vec::new();
-        let mut exemplars: Vec<SeriesExemplar> = Vec::new();
-        for row in series {
-            match &row.content {
-                Content::Chunk(_) if chunks == 1 => merged.push(row.clone()),
-                Content::Chunk(chunk) => parts.push(Chunk::Encoded(chunk.clone().into())),
-                Content::Exemplars { json, .. } => {
-                    for exemplar in rows::decode_exemplars(json)? {
-                        if !exemplars.contains(&exemplar) {
-                            exemplars.push(exemplar);
-                        }
+/// Series that are merged before the next ones are read.
+const BATCH_SERIES: usize = 512;
+
+/// A chunk of so many samples is not made longer: it is decoded as a whole, and a longer one takes no fewer bytes.
+const LONG_CHUNK_SAMPLES: usize = 480;
+
+/// Brings the rows of files together. Of each file, and of what is merged, a batch is in memory.
+pub(super) async fn merge(reader: &Reader, files: &[Arc<DataFile>]) -> Result<Vec<Written>, LakeError> {
+    let mut sources = Vec::with_capacity(files.len());
+    for file in files {
+        let mut rows = reader.rows(Arc::clone(file)).await?;
+        sources.push((rows.next_series().await?, rows));
+    }
+    let mut writer = Writer::default();
+    let mut batch: Vec<Vec<Row>> = Vec::with_capacity(BATCH_SERIES);
+    loop {
+        let key = sources.iter().filter_map(|(series, _)| series.first()).map(|row| &row.key).min().cloned();
+        if batch.len() == BATCH_SERIES || key.is_none() {
+            let full = std::mem::take(&mut batch);
+            let write = move || {
+                for series in full {
+                    writer.push(merge_series(series)?)?;
+                }
+                Ok::<_, LakeError>(writer)
+            };
+            writer = spawn_blocking(write).await??;
+        }
+        let Some(key) = key else { break };
+        let mut series = Vec::new();
+        for (next, rows) in &mut sources {
+            if next.first().is_some_and(|row| row.key == key) {
+                series.extend(std::mem::replace(next, rows.next_series().await?));
+            }
+        }
+        batch.push(series);
+    }
+    spawn_blocking(move || writer.finish()).await?
+}
+
+/// The rows of one series, with longer chunks and without overlaps.
+fn merge_series(mut series: Vec<Row>) -> Result<Vec<Row>, LakeError> {
+    let Some(sequence) = series.iter().map(|row| row.sequence).max() else { return Ok(Vec::new()) };
+    let key = Arc::clone(&series[0].key);
+    let row = |content| Row { key: Arc::clone(&key), sequence, content };
+    series.sort_by_key(|row| row.span());
+    let mut exemplars: Vec<SeriesExemplar> = Vec::new();
+    let mut runs: Vec<Run> = Vec::new();
+    for row in series {
+        match &row.content {
+            Content::Exemplars { json, .. } => {
+                for exemplar in rows::decode_exemplars(json)? {
+                    if !exemplars.contains(&exemplar) {
+                        exemplars.push(exemplar);
                     }
                 }
             }
+            Content::Chunk(chunk) => {
+                let (last, samples) = (chunk.last, chunk.count as usize);
+                match runs.last_mut().filter(|run| run.samples < LONG_CHUNK_SAMPLES || chunk.first <= run.last) {
+                    Some(run) => {
+                        run.last = run.last.max(last);
+                        run.samples += samples;
+                        run.rows.push(row);
+                    }
+                    None => runs.push(Run { last, samples, rows: vec![row] }),
+                }
+            }
         }
-        let key = &series[0].key;
-        let row = |content| Row { key: key.clone(), sequence: last, content };
-        if !parts.is_empty() {
-            let samples = all_samples(parts)?;
-            merged.extend(rows::encode(&samples).into_iter().map(Content::Chunk).map(row));
-        }
-        merged.extend(rows::encode_exemplars(&exemplars).into_iter().map(row));
     }
-    rows::write(merged)
+    let mut merged = Vec::with_capacity(runs.len());
+    for Run { mut rows, .. } in runs {
+        if rows.len() == 1 {
+            merged.append(&mut rows);
+            continue;
+        }
+        rows.sort_by_key(|row| row.sequence);
+        let chunks = rows.into_iter().filter_map(|row| match row.content {
+            Content::Chunk(chunk) => Some(Chunk::Encoded(chunk.into())),
+            Content::Exemplars { .. } => None,
+        });
+        merged.extend(rows::encode(&all_samples(chunks.collect())?).into_iter().map(Content::Chunk).map(row));
+    }
+    merged.extend(rows::encode_exemplars(&exemplars).into_iter().map(row));
+    Ok(merged)
+}
+
+/// Chunks that become one, because they are short or overlap.
+struct Run {
+    last: i64,
+    samples: usize,
+    rows: Vec<Row>,
+}
+
+/// A file again, without the samples of a range of the series that are meant.
+pub(super) async fn delete(
+    reader: &Reader,
+    file: &Arc<DataFile>,
+    meant: &HashSet<SeriesKey>,
+    range: MillisRange,
+) -> Result<Vec<Written>, LakeError> {
+    let mut rows = reader.rows(Arc::clone(file)).await?;
+    let mut writer = Writer::default();
+    loop {
+        let series = rows.next_series().await?;
+        let Some(first) = series.first() else { break };
+        if meant.contains(&*first.key) {
+            for row in series {
+                writer.push(without(row, range)?)?;
+            }
+        } else {
+            writer.push(series)?;
+        }
+    }
+    spawn_blocking(move || writer.finish()).await?
 }
 
 /// The samples of chunks of one series, of which the earlier counts.
@@ -46,7 +136,7 @@ pub(super) fn all_samples(chunks: Vec<Chunk>) -> Result<Samples, LakeError> {
 }
 
 /// A row without the samples of a range; as many rows as are left of it.
-pub(super) fn without(row: Row, range: MillisRange) -> Result<Vec<Row>, LakeError> {
+fn without(row: Row, range: MillisRange) -> Result<Vec<Row>, LakeError> {
     let (first, last) = row.span();
     let Content::Chunk(chunk) = &row.content else { return Ok(vec![row]) };
     if !range.overlaps(first, last) {

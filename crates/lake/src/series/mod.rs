@@ -5,14 +5,18 @@
 //! table is otherwise as for rows: the commit carries the log's position ([`crate::shard`]).
 
 mod compaction;
+mod file_index;
+mod flush;
 mod head;
 mod metadata;
 mod reader;
 mod record;
+mod replay;
 mod rows;
 mod store;
+mod writer;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -21,9 +25,9 @@ use std::time::{Duration, Instant};
 use deltalake::kernel::Action;
 use deltalake::protocol::{DeltaOperation, SaveMode};
 use tokio::sync::Notify;
-use tripod_storage::series::{Chunk, LabelQuery};
+use tripod_storage::series::LabelQuery;
 use tripod_storage::{AppendError, series::SeriesAppended, series::SeriesBatch};
-use tripod_wal::{Record, Recovery, Wal, WriteError};
+use tripod_wal::{Progress, Record, Recovery, Wal, WriteError};
 
 use crate::columns::DATE;
 use crate::compaction::choose;
@@ -36,10 +40,14 @@ use crate::table::{Location, Table};
 use crate::table_files::TableFiles;
 use crate::{LakeError, OpenError};
 
-use head::{Frozen, Head, Names};
+use file_index::FileIndex;
+use head::Head;
 use reader::Reader;
-use record::SamplesRecord;
-use rows::{Content, Row, SeriesKey, TABLE};
+use rows::{SeriesKey, TABLE};
+use writer::Written;
+
+/// So many files of a day are worth being merged.
+const MIN_MERGED_FILES: usize = 4;
 
 /// The series of a lake.
 #[derive(Debug)]
@@ -49,7 +57,7 @@ pub(crate) struct SeriesShard {
     pub(crate) recovery: Recovery,
     /// Samples that were found in the log without labels.
     pub(crate) unnamed: usize,
-    reader: Reader,
+    reader: Arc<Reader>,
     table: tokio::sync::Mutex<Table>,
     pub(crate) files: TableFiles,
     metadata: PathBuf,
@@ -106,6 +114,7 @@ impl SeriesShard {
         data_dir: &DataDir,
         settings: &SeriesSettings,
         wal_settings: &WalSettings,
+        progress: &Arc<Progress>,
     ) -> Result<Self, OpenError> {
         let open_table = async {
             let location = Location::local(data_dir.series_table())?;
@@ -118,9 +127,9 @@ impl SeriesShard {
         let (table, files, table_files, metadata) =
             open_table.await.map_err(|source| OpenError::Table { table: TABLE.name, source })?;
         let head = Arc::new(Head::new(Arc::new(files), metadata));
-        let (wal, recovery, unnamed) = replay(data_dir, wal_settings, &head, table.committed())?;
+        let (wal, recovery, unnamed) = replay::replay(data_dir, wal_settings, &head, table.committed(), progress)?;
         Ok(Self {
-            reader: Reader::new(table.objects(), settings.index_cache_bytes),
+            reader: Arc::new(Reader::new(table.objects(), settings.index_cache_bytes)),
             head,
             wal,
             recovery,
@@ -229,7 +238,7 @@ impl SeriesShard {
         } else {
             self.store_metadata().await?;
             let rows = Arc::clone(&frozen);
-            let written = spawn_blocking(move || rows::write(to_rows(&rows)?)).await??;
+            let written = spawn_blocking(move || flush::write(&rows)).await??;
             let added = self.files.put(written).await?;
             let adds = added.iter().map(|file| Action::Add(file.add(TABLE, true))).collect();
             let operation = DeltaOperation::Write {
@@ -309,18 +318,20 @@ impl SeriesShard {
         Arc::clone(&self.head.state.read().files)
     }
 
-    /// Merges small files until no group of them is worth it.
+    /// Merges small files until no group of them is worth it. There are a dozen a day, each with all series, so that fewer
+    /// of them are worth it than of a table's with rows.
     pub(crate) async fn compact(&self, settings: &CompactionSettings) -> Result<(), LakeError> {
+        let settings = &CompactionSettings { min_files: settings.min_files.min(MIN_MERGED_FILES), ..settings.clone() };
         while let Some(chosen) = choose(&self.current_files(), settings) {
             let start = Instant::now();
-            // Nothing else may change these files meanwhile.
+            let written = compaction::merge(&self.reader, &chosen).await?;
             let mut table = self.table.lock().await;
             table.settle().await?;
-            let mut all = Vec::new();
-            for file in &chosen {
-                all.extend(self.reader.rows(file).await?);
+            let current = self.current_files();
+            if !chosen.iter().all(|chosen| current.iter().any(|file| file.path == chosen.path)) {
+                // Something was deleted meanwhile.
+                continue;
             }
-            let written = spawn_blocking(move || compaction::merge(all)).await??;
             let operation = DeltaOperation::Optimize { predicate: None, target_size: settings.target_bytes as i64 };
             self.exchange(&mut table, chosen.clone(), written, false, operation).await?;
             self.meters.compacted_files.increment(chosen.len() as u64);
@@ -360,7 +371,7 @@ impl SeriesShard {
                 continue;
             }
             let index = self.index(file).await?;
-            let meant: std::collections::HashSet<SeriesKey> = index
+            let meant: HashSet<SeriesKey> = index
                 .select_any(&query.matcher_sets, query.range)
                 .into_iter()
                 .map(|entry| SeriesKey::new(&index.entries[entry].labels))
@@ -368,15 +379,7 @@ impl SeriesShard {
             if meant.is_empty() {
                 continue;
             }
-            let mut left = Vec::new();
-            for row in self.reader.rows(file).await? {
-                if meant.contains(&*row.key) {
-                    left.extend(compaction::without(row, query.range)?);
-                } else {
-                    left.push(row);
-                }
-            }
-            let written = spawn_blocking(move || rows::write(left)).await??;
+            let written = compaction::delete(&self.reader, file, &meant, query.range).await?;
             let operation = DeltaOperation::Delete { predicate: None };
             self.exchange(&mut table, vec![Arc::clone(file)], written, true, operation).await?;
         }
@@ -389,7 +392,7 @@ impl SeriesShard {
         &self,
         table: &mut Table,
         gone: Vec<Arc<DataFile>>,
-        written: Vec<rows::Written>,
+        written: Vec<Written>,
         changes_data: bool,
         operation: DeltaOperation,
     ) -> Result<(), LakeError> {
@@ -413,17 +416,8 @@ impl SeriesShard {
     }
 
     /// What a file holds; labels that are in memory are shared.
-    async fn index(&self, file: &DataFile) -> Result<Arc<reader::FileIndex>, LakeError> {
-        let head = &self.head;
-        let shared = |entries: &mut [reader::Entry]| {
-            let state = head.state.read();
-            for entry in entries {
-                if let Some(id) = state.index.id(&entry.labels) {
-                    entry.labels = state.index.labels(id).clone();
-                }
-            }
-        };
-        self.reader.index(file, shared).await
+    async fn index(&self, file: &DataFile) -> Result<Arc<FileIndex>, LakeError> {
+        self.reader.index(file, |entries| self.head.share_labels(entries)).await
     }
 
     /// Takes no more samples; what is in memory stays there.
@@ -450,71 +444,6 @@ impl SeriesShard {
             },
         }
     }
-}
-
-/// The rows of what was set aside.
-fn to_rows(frozen: &Frozen) -> Result<Vec<Row>, LakeError> {
-    let sequence = frozen.last_lsn as i64;
-    let mut all = Vec::with_capacity(frozen.series.len());
-    for series in &frozen.series {
-        let key = Arc::new(SeriesKey::new(&series.labels));
-        let row = |content| Row { key: Arc::clone(&key), sequence, content };
-        let parts: Vec<_> = series.parts().into_iter().map(|part| Chunk::Samples(Arc::new(part))).collect();
-        let samples = compaction::all_samples(parts)?;
-        all.extend(rows::encode(&samples).into_iter().map(Content::Chunk).map(row));
-        all.extend(rows::encode_exemplars(&series.exemplars).into_iter().map(row));
-    }
-    Ok(all)
-}
-
-/// Opens the log and brings what the table does not hold back into memory.
-fn replay(
-    data_dir: &DataDir,
-    settings: &WalSettings,
-    head: &Arc<Head>,
-    committed: u64,
-) -> Result<(Wal, Recovery, usize), OpenError> {
-    let options = tripod_wal::Options {
-        directory: data_dir.series_wal(),
-        segment_bytes: settings.segment_bytes,
-        fsync: settings.fsync,
-        floor: committed,
-    };
-    let mut unreadable = None;
-    let mut names = Names::default();
-    let started = Instant::now();
-    let (wal, recovery) = Wal::open(options, |lsn, tag, payload| {
-        if lsn <= committed || tag == record::CUT {
-            return;
-        }
-        let Some(mut record) = SamplesRecord::decode(tag, payload) else {
-            unreadable.get_or_insert((lsn, format!("it holds no samples as this version writes them (tag {tag})")));
-            return;
-        };
-        head.renumber(&mut record, &mut names);
-        head.apply(lsn, record);
-    })?;
-    if let Some((lsn, reason)) = unreadable {
-        return Err(OpenError::Record { lsn, reason });
-    }
-    head.begin_run(recovery.last_lsn + 1);
-    match (names.unnamed(), recovery.damage.len()) {
-        (0, _) => {}
-        (samples, 0) => tracing::warn!(
-            samples,
-            "samples in the log were refused when they came, because the record with their labels could not be written"
-        ),
-        (samples, _) => tracing::error!(
-            samples,
-            "samples in the log are lost: all records with their labels were in its damaged parts"
-        ),
-    }
-    if recovery.records > 0 {
-        let samples = head.state.read().samples;
-        tracing::info!(samples, seconds = started.elapsed().as_secs_f64(), "replayed the log of series");
-    }
-    let unnamed = names.unnamed();
-    Ok((wal, recovery, unnamed))
 }
 
 type Metadata = BTreeMap<String, tripod_model::series::SeriesMetadata>;

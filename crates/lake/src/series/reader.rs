@@ -1,9 +1,9 @@
 //! Reading the table of series: which series a file has, and their chunks.
 //!
-//! What a file holds is read once and kept while there is room: its footer, its series and where their rows lie. A query
-//! then reads the pages with its chunks and nothing else.
+//! What a file holds is read once and kept while there is room: its footer, its series and the heads of their rows. A
+//! query then reads the pages with its chunks and nothing else.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 use std::ops::Range;
 use std::sync::Arc;
 
@@ -14,84 +14,21 @@ use futures::{FutureExt, TryFutureExt, TryStreamExt};
 use object_store::{ObjectStore, ObjectStoreExt};
 use parking_lot::Mutex;
 use parquet::arrow::ProjectionMask;
-use parquet::arrow::arrow_reader::{ArrowReaderMetadata, ArrowReaderOptions, RowSelection, RowSelector};
-use parquet::arrow::async_reader::{AsyncFileReader, ParquetRecordBatchStreamBuilder};
+use parquet::arrow::arrow_reader::{ArrowReaderMetadata, ArrowReaderOptions, RowSelection};
+use parquet::arrow::async_reader::{AsyncFileReader, ParquetRecordBatchStream, ParquetRecordBatchStreamBuilder};
 use parquet::errors::{ParquetError, Result as ParquetResult};
 use parquet::file::metadata::{PageIndexPolicy, ParquetMetaData, ParquetMetaDataReader};
-use tripod_model::series::{Labels, METRIC_NAME};
-use tripod_storage::series::{LabelMatcher, MatchOp, MillisRange};
 
-use super::rows::{self, Content, Row, SeriesKey, place};
+use super::file_index::{Entry, FileIndex};
+use super::rows::{self, Content, Row, RowHead, SeriesKey, place};
 use crate::LakeError;
 use crate::data_file::DataFile;
 
 /// Rows that are read at once.
 const BATCH_ROWS: usize = 4096;
 
-/// A series of a file.
-#[derive(Debug)]
-pub(super) struct Entry {
-    pub(super) labels: Labels,
-    /// The series' rows in the file.
-    rows: Range<usize>,
-    /// First and last moment of the rows.
-    span: (i64, i64),
-}
-
-/// What a file holds.
-#[derive(Debug)]
-pub(super) struct FileIndex {
-    footer: ArrowReaderMetadata,
-    /// In the order of the file: by metric, then by the other labels.
-    pub(super) entries: Vec<Entry>,
-    /// The metrics, sorted, with the first entry of each.
-    metrics: Vec<(Box<str>, usize)>,
-    bytes: usize,
-}
-
-impl FileIndex {
-    /// The entries for which all matchers of a set hold and that may have samples in the range.
-    pub(super) fn select(&self, matchers: &[LabelMatcher], range: MillisRange) -> Vec<usize> {
-        let by_name = matchers.iter().find(|matcher| {
-            matcher.name() == METRIC_NAME
-                && matches!(matcher.op(), MatchOp::Equal | MatchOp::Regex)
-                && !matcher.matches_absent()
-        });
-        let places: Vec<Range<usize>> = match by_name.map(|matcher| (matcher, matcher.literals())) {
-            Some((_, Some(names))) => names.iter().filter_map(|name| self.metric(name)).collect(),
-            Some((matcher, None)) => (0..self.metrics.len())
-                .filter(|metric| matcher.matches(&self.metrics[*metric].0))
-                .map(|metric| self.entries_of(metric))
-                .collect(),
-            None => std::iter::once(0..self.entries.len()).collect(),
-        };
-        let matches = |entry: &usize| {
-            let Entry { labels, span, .. } = &self.entries[*entry];
-            range.overlaps(span.0, span.1) && matchers.iter().all(|matcher| matcher.matches_labels(labels))
-        };
-        places.into_iter().flatten().filter(matches).collect()
-    }
-
-    /// As [`FileIndex::select`], for any of the sets; all entries when there is no set.
-    pub(super) fn select_any(&self, sets: &[Vec<LabelMatcher>], range: MillisRange) -> Vec<usize> {
-        let mut found = match sets {
-            [] => self.select(&[], range),
-            sets => sets.iter().flat_map(|set| self.select(set, range)).collect(),
-        };
-        found.sort_unstable();
-        found.dedup();
-        found
-    }
-
-    fn metric(&self, name: &str) -> Option<Range<usize>> {
-        let metric = self.metrics.binary_search_by(|(each, _)| (**each).cmp(name)).ok()?;
-        Some(self.entries_of(metric))
-    }
-
-    fn entries_of(&self, metric: usize) -> Range<usize> {
-        self.metrics[metric].1..self.metrics.get(metric + 1).map_or(self.entries.len(), |(_, first)| *first)
-    }
-}
+/// Rows of each file that are in memory while files are merged.
+const MERGED_BATCH_ROWS: usize = 512;
 
 /// A file in the table's object store.
 struct Input {
@@ -192,108 +129,129 @@ impl Reader {
         let mut input = self.open(file);
         let options = ArrowReaderOptions::new().with_page_index_policy(PageIndexPolicy::Optional);
         let footer = ArrowReaderMetadata::load_async(&mut input, options).await?;
-        let columns = [place::METRIC, place::LABELS, place::MIN_TIME, place::MAX_TIME];
-        let mask = ProjectionMask::roots(footer.parquet_schema(), columns);
+        let mask = ProjectionMask::roots(footer.parquet_schema(), place::METRIC..=place::SEQUENCE);
         let mut batches = ParquetRecordBatchStreamBuilder::new_with_metadata(input, footer.clone())
             .with_projection(mask)
             .with_batch_size(BATCH_ROWS)
             .build()?;
         let mut entries: Vec<Entry> = Vec::new();
+        let mut heads = Vec::new();
         let mut metrics: Vec<(Box<str>, usize)> = Vec::new();
         let mut before = (String::new(), String::new());
-        let mut number = 0;
         let mut bytes = 0;
         while let Some(batch) = batches.try_next().await? {
             for row in 0..batch.num_rows() {
-                let (metric, labels) = (rows::text(&batch, 0, row)?, rows::text(&batch, 1, row)?);
-                let (first, last) = (rows::number(&batch, 2, row)?, rows::number(&batch, 3, row)?);
+                let (metric, labels) =
+                    (rows::text(&batch, place::METRIC, row)?, rows::text(&batch, place::LABELS, row)?);
+                let number = heads.len();
+                heads.push(rows::head(&batch, row)?);
                 match entries.last_mut().filter(|_| before.0 == metric && before.1 == labels) {
-                    Some(entry) => {
-                        entry.rows.end = number + 1;
-                        entry.span = (entry.span.0.min(first), entry.span.1.max(last));
-                    }
+                    Some(entry) => entry.rows.end = number + 1,
                     None => {
                         if metrics.last().is_none_or(|(name, _)| **name != *metric) {
                             metrics.push((metric.into(), entries.len()));
                         }
                         let labels_read = rows::labels_of(metric, labels)?;
                         bytes += size_of::<Entry>() + labels_read.as_bytes().len();
-                        entries.push(Entry { labels: labels_read, rows: number..number + 1, span: (first, last) });
+                        entries.push(Entry { labels: labels_read, rows: number..number + 1 });
                         before = (metric.to_owned(), labels.to_owned());
                     }
                 }
-                number += 1;
             }
         }
-        if number as u64 != file.rows {
+        if heads.len() as u64 != file.rows {
             return Err(LakeError::Unexpected(format!("{} does not hold the rows that its table says", file.path)));
         }
+        bytes += heads.len() * size_of::<RowHead>();
         shared(&mut entries);
-        Ok(FileIndex { footer, entries, metrics, bytes })
+        Ok(FileIndex { footer, entries, heads, metrics, bytes })
     }
 
-    /// The rows of some entries, ascending: for each row the entry, the sequence and the content.
+    /// The rows of some entries, ascending, whose heads are wanted: for each row the entry, the sequence and the content.
     pub(super) async fn contents(
         &self,
         file: &DataFile,
         index: &FileIndex,
         entries: &[usize],
+        is_wanted: impl Fn(&RowHead) -> bool,
     ) -> Result<Vec<(usize, i64, Content)>, LakeError> {
-        let mut selectors = Vec::with_capacity(entries.len() * 2);
-        let mut owners = Vec::new();
-        let mut at = 0;
+        let mut wanted: Vec<(usize, &RowHead)> = Vec::with_capacity(entries.len());
+        let mut ranges: Vec<Range<usize>> = Vec::new();
         for entry in entries {
-            let Range { start, end } = index.entries[*entry].rows.clone();
-            if start > at {
-                selectors.push(RowSelector::skip(start - at));
+            for row in index.entries[*entry].rows.clone().filter(|row| is_wanted(&index.heads[*row])) {
+                wanted.push((*entry, &index.heads[row]));
+                match ranges.last_mut().filter(|range| range.end == row) {
+                    Some(range) => range.end = row + 1,
+                    None => ranges.push(row..row + 1),
+                }
             }
-            selectors.push(RowSelector::select(end - start));
-            owners.extend(std::iter::repeat_n(*entry, end - start));
-            at = end;
         }
-        if owners.is_empty() {
+        if wanted.is_empty() {
             return Ok(Vec::new());
         }
-        // Labels are in the index. Their pages have a dictionary, of which each reader would unpack all.
-        let mask = ProjectionMask::roots(index.footer.parquet_schema(), place::KIND..=place::VALUES);
+        // The rest is in the index. Of each column that is read, its dictionary is unpacked and a decompressor is made.
+        let mask = ProjectionMask::roots(index.footer.parquet_schema(), place::TIMESTAMPS..=place::VALUES);
+        let selection = RowSelection::from_consecutive_ranges(ranges.into_iter(), index.heads.len());
         let batches = ParquetRecordBatchStreamBuilder::new_with_metadata(self.open(file), index.footer.clone())
             .with_projection(mask)
-            .with_row_selection(RowSelection::from(selectors))
+            .with_row_selection(selection)
             .with_batch_size(BATCH_ROWS)
             .build()?;
         let batches: Vec<RecordBatch> = batches.try_collect().await?;
-        let mut found = Vec::with_capacity(owners.len());
-        for batch in &batches {
-            for row in 0..batch.num_rows() {
-                let owner = owners.get(found.len()).copied();
-                let owner = owner.ok_or_else(|| LakeError::Unexpected(format!("{} gave too many rows", file.path)))?;
-                let sequence = rows::number(batch, place::SEQUENCE - place::KIND, row)?;
-                found.push((owner, sequence, rows::content(batch, place::KIND, row)?));
-            }
+        if batches.iter().map(RecordBatch::num_rows).sum::<usize>() != wanted.len() {
+            return Err(LakeError::Unexpected(format!("{} gave other rows than were asked for", file.path)));
         }
-        Ok(found)
+        let places = batches.iter().flat_map(|batch| (0..batch.num_rows()).map(move |row| (batch, row)));
+        let content = |((entry, head), (batch, row)): ((usize, &RowHead), (&RecordBatch, usize))| {
+            Ok((entry, head.sequence, rows::content(head, batch, 0, row)?))
+        };
+        wanted.into_iter().zip(places).map(content).collect()
     }
 
-    /// All rows of a file, in its order.
-    pub(super) async fn rows(&self, file: &DataFile) -> Result<Vec<Row>, LakeError> {
-        let batches =
-            ParquetRecordBatchStreamBuilder::new(self.open(file)).await?.with_batch_size(BATCH_ROWS).build()?;
-        let batches: Vec<RecordBatch> = batches.try_collect().await?;
-        let mut found: Vec<Row> = Vec::new();
-        for batch in &batches {
+    /// All rows of a file, in its order, a series at a time.
+    pub(super) async fn rows(&self, file: Arc<DataFile>) -> Result<FileRows, LakeError> {
+        let batches = ParquetRecordBatchStreamBuilder::new(self.open(&file)).await?;
+        let batches = batches.with_batch_size(MERGED_BATCH_ROWS).build()?;
+        Ok(FileRows { file, batches, waiting: VecDeque::new(), read: 0 })
+    }
+}
+
+/// The rows of a file on their way.
+pub(super) struct FileRows {
+    file: Arc<DataFile>,
+    batches: ParquetRecordBatchStream<Input>,
+    waiting: VecDeque<Row>,
+    read: u64,
+}
+
+impl FileRows {
+    /// All rows of the next series; none at the end.
+    pub(super) async fn next_series(&mut self) -> Result<Vec<Row>, LakeError> {
+        // A series is whole when a row of another one follows.
+        while self.waiting.front().map(|row| &row.key) == self.waiting.back().map(|row| &row.key) {
+            let Some(batch) = self.batches.try_next().await? else {
+                if self.read != self.file.rows {
+                    let path = &self.file.path;
+                    return Err(LakeError::Unexpected(format!("{path} does not hold the rows that its table says")));
+                }
+                break;
+            };
+            self.read += batch.num_rows() as u64;
             for row in 0..batch.num_rows() {
-                let (metric, labels) = (rows::text(batch, place::METRIC, row)?, rows::text(batch, place::LABELS, row)?);
-                let key = match found.last().filter(|last| last.key.metric == metric && last.key.labels == labels) {
+                let (metric, labels) =
+                    (rows::text(&batch, place::METRIC, row)?, rows::text(&batch, place::LABELS, row)?);
+                let same = self.waiting.back().filter(|last| last.key.metric == metric && last.key.labels == labels);
+                let key = match same {
                     Some(last) => Arc::clone(&last.key),
                     None => Arc::new(SeriesKey { metric: metric.to_owned(), labels: labels.to_owned() }),
                 };
-                let sequence = rows::number(batch, place::SEQUENCE, row)?;
-                found.push(Row { key, sequence, content: rows::content(batch, 0, row)? });
+                let head = rows::head(&batch, row)?;
+                let content = rows::content(&head, &batch, place::TIMESTAMPS, row)?;
+                self.waiting.push_back(Row { key, sequence: head.sequence, content });
             }
         }
-        if found.len() as u64 != file.rows {
-            return Err(LakeError::Unexpected(format!("{} does not hold the rows that its table says", file.path)));
-        }
-        Ok(found)
+        let Some(first) = self.waiting.front().map(|row| Arc::clone(&row.key)) else { return Ok(Vec::new()) };
+        let count = self.waiting.partition_point(|row| *row.key == *first);
+        Ok(self.waiting.drain(..count).collect())
     }
 }

@@ -4,37 +4,28 @@
 //! partition of its row. Series of one target share their times: the column of times has a dictionary, and so
 //! holds them once.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use arrow::array::{Array, ArrayRef, AsArray, BinaryBuilder, Int64Builder, RecordBatch, StringBuilder};
+use arrow::array::{Array, AsArray, RecordBatch};
 use arrow::datatypes::{DataType, Field, Int64Type, Schema, SchemaRef};
 use bytes::Bytes;
 use chrono::{Days, NaiveDate};
 use deltalake::kernel::{DataType as DeltaType, PrimitiveType, StructField};
-use parquet::arrow::ArrowWriter;
-use parquet::basic::{Compression, ZstdLevel};
-use parquet::file::properties::{EnabledStatistics, WriterProperties};
-use parquet::schema::types::ColumnPath;
+use serde::de::{MapAccess, Visitor};
+use serde::{Deserialize, Deserializer};
 use tripod_model::series::{FloatSamples, HistogramSamples, Labels, METRIC_NAME, Samples, SeriesExemplar};
 use tripod_storage::series::{ChunkKind, EncodedChunk, chunk};
 
 use crate::LakeError;
 use crate::columns::DATE;
-use crate::data_file::{DataFile, TableName, new_path, now_millis};
+use crate::data_file::TableName;
 use crate::table::Shape;
 
 pub(crate) const TABLE: TableName = TableName { name: "series", first: "min_time", last: "max_time" };
 
 const DAY_MILLIS: i64 = 24 * 60 * 60 * 1000;
-/// Rows of a page: a chunk is some hundred bytes to some thousand.
-const PAGE_ROWS: usize = 128;
-const ROW_GROUP_ROWS: usize = 64 * 1024;
-/// Rows that are gathered and written at once.
-const BATCH_ROWS: usize = 4096;
-/// Room for the times of all targets.
-const TIMES_DICTIONARY_BYTES: usize = 8 << 20;
-
 /// The columns by their places.
 pub(super) mod place {
     pub(in super::super) const METRIC: usize = 0;
@@ -50,7 +41,7 @@ pub(super) mod place {
 }
 
 /// The names of the columns, in the order of [`place`], each with its type in files and in the table's log.
-fn columns() -> [(&'static str, DataType, PrimitiveType); 10] {
+pub(super) fn columns() -> [(&'static str, DataType, PrimitiveType); 10] {
     let text = |name| (name, DataType::Utf8, PrimitiveType::String);
     let number = |name| (name, DataType::Int64, PrimitiveType::Long);
     let binary = |name| (name, DataType::Binary, PrimitiveType::Binary);
@@ -109,12 +100,60 @@ impl SeriesKey {
     }
 }
 
+/// Names and values of a JSON object; text is borrowed where it has no escapes.
+struct LabelPairs<'a>(Vec<(Cow<'a, str>, Cow<'a, str>)>);
+
+impl<'de: 'a, 'a> Deserialize<'de> for LabelPairs<'a> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Pairs;
+        impl<'de> Visitor<'de> for Pairs {
+            type Value = Vec<(Cow<'de, str>, Cow<'de, str>)>;
+
+            fn expecting(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                formatter.write_str("an object of texts")
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
+                let mut pairs = Vec::with_capacity(16);
+                while let Some((Text(name), Text(value))) = map.next_entry()? {
+                    pairs.push((name, value));
+                }
+                Ok(pairs)
+            }
+        }
+        deserializer.deserialize_map(Pairs).map(Self)
+    }
+}
+
+/// Text that is borrowed where it can be.
+#[derive(Deserialize)]
+#[serde(transparent)]
+struct Text<'a>(#[serde(borrow)] Cow<'a, str>);
+
 /// The labels of a row.
 pub(super) fn labels_of(metric: &str, labels: &str) -> Result<Labels, LakeError> {
-    let others: BTreeMap<String, String> = serde_json::from_str(labels)
+    let mut all: LabelPairs<'_> = serde_json::from_str(labels)
         .map_err(|error| LakeError::Unexpected(format!("labels in table {TABLE} cannot be read: {error}")))?;
-    let name = (!metric.is_empty()).then_some((METRIC_NAME, metric));
-    Ok(Labels::from_pairs(others.iter().map(|(name, value)| (name.as_str(), value.as_str())).chain(name)))
+    if !metric.is_empty() {
+        all.0.push((METRIC_NAME.into(), metric.into()));
+    }
+    all.0.sort_unstable();
+    let pairs = all.0.iter().map(|(name, value)| (&**name, &**value));
+    Labels::from_sorted(pairs).ok_or_else(|| unexpected("has a series with one label twice"))
+}
+
+/// What a row says of its content.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct RowHead {
+    /// The kind of its chunk; `None` when it has exemplars.
+    pub(super) kind: Option<ChunkKind>,
+    count: u32,
+    /// Time of the first sample or exemplar.
+    pub(super) first: i64,
+    /// Time of the last one.
+    pub(super) last: i64,
+    /// Which of two rows was kept earlier.
+    pub(super) sequence: i64,
 }
 
 /// What a row holds.
@@ -135,7 +174,7 @@ pub(super) struct Row {
     pub(super) content: Content,
 }
 
-const EXEMPLARS: &str = "exemplars";
+pub(super) const EXEMPLARS: &str = "exemplars";
 
 impl Row {
     pub(super) fn span(&self) -> (i64, i64) {
@@ -146,111 +185,17 @@ impl Row {
     }
 }
 
-/// A file that lies in memory, with its rows sorted.
-pub(super) type Written = (DataFile, Bytes);
-
-/// Writes rows into files, one a day.
-pub(super) fn write(mut rows: Vec<Row>) -> Result<Vec<Written>, LakeError> {
-    rows.sort_by(|a, b| {
-        let day = |row: &Row| day(row.span().0);
-        day(a).cmp(&day(b)).then_with(|| a.key.cmp(&b.key)).then_with(|| a.sequence.cmp(&b.sequence))
-    });
-    rows.chunk_by(|a, b| day(a.span().0) == day(b.span().0)).map(write_day).collect()
-}
-
-fn write_day(rows: &[Row]) -> Result<Written, LakeError> {
-    let mut writer = ArrowWriter::try_new(Vec::new(), file_schema(), Some(properties()?))?;
-    for rows in rows.chunks(BATCH_ROWS) {
-        writer.write(&to_batch(rows)?)?;
-    }
-    let content = Bytes::from(writer.into_inner()?);
-    let spans = || rows.iter().map(Row::span);
-    let min_time = spans().map(|(first, _)| first).min().unwrap_or(0);
-    let date = date(day(min_time));
-    let file = DataFile {
-        path: new_path(&date),
-        bytes: content.len() as u64,
-        rows: rows.len() as u64,
-        date,
-        min_time,
-        max_time: spans().map(|(_, last)| last).max().unwrap_or(0),
-        written: now_millis(),
-    };
-    Ok((file, content))
-}
-
 /// The day of a moment; days that no calendar has are those at its ends.
 pub(super) fn day(timestamp: i64) -> i64 {
     // The years 1 and 9999.
     timestamp.div_euclid(DAY_MILLIS).clamp(-719_162, 2_932_896)
 }
 
-fn date(day: i64) -> String {
+pub(super) fn date(day: i64) -> String {
     let epoch = NaiveDate::default();
     let days = Days::new(day.unsigned_abs());
     let date = if day < 0 { epoch.checked_sub_days(days) } else { epoch.checked_add_days(days) };
     date.unwrap_or_default().to_string()
-}
-
-fn properties() -> Result<WriterProperties, LakeError> {
-    let path = |place: usize| ColumnPath::from(columns()[place].0);
-    let mut builder = WriterProperties::builder()
-        .set_created_by(concat!("tripod ", env!("CARGO_PKG_VERSION")).to_owned())
-        .set_compression(Compression::ZSTD(ZstdLevel::try_new(1)?))
-        .set_max_row_group_row_count(Some(ROW_GROUP_ROWS))
-        .set_write_batch_size(PAGE_ROWS)
-        .set_data_page_row_count_limit(PAGE_ROWS)
-        .set_statistics_enabled(EnabledStatistics::None)
-        .set_column_dictionary_enabled(path(place::VALUES), false)
-        .set_column_dictionary_page_size_limit(path(place::TIMESTAMPS), TIMES_DICTIONARY_BYTES);
-    for place in [place::METRIC, place::MIN_TIME, place::MAX_TIME] {
-        builder = builder.set_column_statistics_enabled(path(place), EnabledStatistics::Page);
-    }
-    Ok(builder.build())
-}
-
-fn to_batch(rows: &[Row]) -> Result<RecordBatch, LakeError> {
-    let (mut metric, mut labels, mut kind) = (StringBuilder::new(), StringBuilder::new(), StringBuilder::new());
-    let numbers = || Int64Builder::with_capacity(rows.len());
-    let (mut min_time, mut max_time, mut samples, mut sequence) = (numbers(), numbers(), numbers(), numbers());
-    let (mut timestamps, mut starts, mut values) = (BinaryBuilder::new(), BinaryBuilder::new(), BinaryBuilder::new());
-    for row in rows {
-        metric.append_option((!row.key.metric.is_empty()).then_some(&row.key.metric));
-        labels.append_value(&row.key.labels);
-        let (first, last) = row.span();
-        min_time.append_value(first);
-        max_time.append_value(last);
-        sequence.append_value(row.sequence);
-        match &row.content {
-            Content::Chunk(chunk) => {
-                kind.append_value(chunk.kind.name());
-                samples.append_value(i64::from(chunk.count));
-                timestamps.append_value(&chunk.timestamps);
-                starts.append_option(chunk.start_timestamps.as_ref());
-                values.append_value(&chunk.values);
-            }
-            Content::Exemplars { count, json, .. } => {
-                kind.append_value(EXEMPLARS);
-                samples.append_value(i64::from(*count));
-                timestamps.append_null();
-                starts.append_null();
-                values.append_value(json);
-            }
-        }
-    }
-    let arrays: Vec<ArrayRef> = vec![
-        Arc::new(metric.finish()),
-        Arc::new(labels.finish()),
-        Arc::new(kind.finish()),
-        Arc::new(min_time.finish()),
-        Arc::new(max_time.finish()),
-        Arc::new(samples.finish()),
-        Arc::new(sequence.finish()),
-        Arc::new(timestamps.finish()),
-        Arc::new(starts.finish()),
-        Arc::new(values.finish()),
-    ];
-    Ok(RecordBatch::try_new(file_schema(), arrays)?)
 }
 
 fn unexpected(what: &str) -> LakeError {
@@ -281,25 +226,31 @@ fn bytes(rows: &RecordBatch, column: usize, row: usize) -> Result<Option<Bytes>,
     Ok((!array.is_null(row)).then(|| Bytes::copy_from_slice(array.value(row))))
 }
 
-/// The content of a row of which all columns from the place `from` on were read.
-pub(super) fn content(rows: &RecordBatch, from: usize, row: usize) -> Result<Content, LakeError> {
-    let (first, last) = (number(rows, place::MIN_TIME - from, row)?, number(rows, place::MAX_TIME - from, row)?);
-    let count =
-        u32::try_from(number(rows, place::SAMPLES - from, row)?).map_err(|_| unexpected("has an impossible count"))?;
-    let values = bytes(rows, place::VALUES - from, row)?.ok_or_else(|| unexpected("lacks values"))?;
-    let kind = text(rows, place::KIND - from, row)?;
-    if kind == EXEMPLARS {
-        return Ok(Content::Exemplars { first, last, count, json: values });
-    }
-    Ok(Content::Chunk(EncodedChunk {
-        kind: ChunkKind::from_name(kind).ok_or_else(|| unexpected("has chunks of a kind that is not known"))?,
-        count,
-        first,
-        last,
-        timestamps: bytes(rows, place::TIMESTAMPS - from, row)?.ok_or_else(|| unexpected("lacks times"))?,
-        start_timestamps: bytes(rows, place::STARTS - from, row)?,
-        values,
-    }))
+/// The head of a row of which the columns up to that of sequences were read.
+pub(super) fn head(rows: &RecordBatch, row: usize) -> Result<RowHead, LakeError> {
+    let kind = match text(rows, place::KIND, row)? {
+        EXEMPLARS => None,
+        kind => Some(ChunkKind::from_name(kind).ok_or_else(|| unexpected("has chunks of a kind that is not known"))?),
+    };
+    let count = number(rows, place::SAMPLES, row)?;
+    Ok(RowHead {
+        kind,
+        count: u32::try_from(count).map_err(|_| unexpected("has an impossible count"))?,
+        first: number(rows, place::MIN_TIME, row)?,
+        last: number(rows, place::MAX_TIME, row)?,
+        sequence: number(rows, place::SEQUENCE, row)?,
+    })
+}
+
+/// The content of a row of which the columns from that of times on were read; they begin at the place `from`.
+pub(super) fn content(head: &RowHead, rows: &RecordBatch, from: usize, row: usize) -> Result<Content, LakeError> {
+    let column = |place: usize| bytes(rows, place - place::TIMESTAMPS + from, row);
+    let RowHead { kind, count, first, last, .. } = *head;
+    let values = column(place::VALUES)?.ok_or_else(|| unexpected("lacks values"))?;
+    let Some(kind) = kind else { return Ok(Content::Exemplars { first, last, count, json: values }) };
+    let timestamps = column(place::TIMESTAMPS)?.ok_or_else(|| unexpected("lacks times"))?;
+    let start_timestamps = column(place::STARTS)?;
+    Ok(Content::Chunk(EncodedChunk { kind, count, first, last, timestamps, start_timestamps, values }))
 }
 
 /// Samples of a series as chunks, each within a day.

@@ -4,6 +4,8 @@ use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
 use async_trait::async_trait;
+use futures::stream::{self, StreamExt, TryStreamExt};
+use tokio_util::task::AbortOnDropHandle;
 use tripod_model::series::{Labels, SeriesExemplar, SeriesMetadata};
 use tripod_storage::series::{
     Chunk, LabelMatcher, LabelQuery, MillisRange, SelectSeries, SelectedSeries, SeriesAppended, SeriesBatch,
@@ -12,8 +14,10 @@ use tripod_storage::series::{
 use tripod_storage::{AppendError, SelectError};
 
 use super::SeriesShard;
-use super::rows::{Content, decode_exemplars};
-use crate::data_file::Files;
+use super::head::Head;
+use super::reader::Reader;
+use super::rows::{Content, RowHead, decode_exemplars};
+use crate::data_file::{DataFile, Files};
 use crate::{Lake, LakeError};
 
 impl From<LakeError> for SelectError {
@@ -98,21 +102,16 @@ impl SeriesShard {
                 selected.len() - 1
             }
         };
-        for file in files.iter().filter(|file| range.overlaps(file.min_time, file.max_time)) {
-            let index = self.index(file).await?;
-            let entries = index.select(&matchers, range);
-            for (entry, sequence, content) in self.reader.contents(file, &index, &entries).await? {
-                let Content::Chunk(chunk) = content else { continue };
-                if range.overlaps(chunk.first, chunk.last) {
-                    let place = chunks_of(&index.entries[entry].labels, &mut selected);
-                    selected[place].1.push((sequence, Chunk::Encoded(Arc::new(chunk))));
-                }
+        for of_file in self.chunks(&files, matchers, range).await? {
+            for (labels, chunks) in of_file {
+                let place = chunks_of(&labels, &mut selected);
+                selected[place].1.extend(chunks);
             }
         }
         for found in in_memory {
             let place = chunks_of(&found.labels, &mut selected);
-            let parts = found.parts.iter().flat_map(|part| part.parts());
-            selected[place].1.extend(parts.map(|part| (i64::MAX, Chunk::Samples(Arc::new(part)))));
+            let chunks = found.parts.iter().flat_map(|part| part.chunks());
+            selected[place].1.extend(chunks.map(|chunk| (i64::MAX, chunk)));
         }
         selected.sort_by(|a, b| a.0.cmp(&b.0));
         let in_order = |(labels, mut chunks): (Labels, Vec<(i64, Chunk)>)| {
@@ -120,6 +119,31 @@ impl SeriesShard {
             SelectedSeries { labels, chunks: chunks.into_iter().map(|(_, chunk)| chunk).collect() }
         };
         Ok(selected.into_iter().map(in_order).collect())
+    }
+
+    /// What each file has in the range of the series that match; files are read on all cores.
+    async fn chunks(
+        &self,
+        files: &Files,
+        matchers: Vec<LabelMatcher>,
+        range: MillisRange,
+    ) -> Result<Vec<ChunksBySeries>, LakeError> {
+        let matchers = Arc::new(matchers);
+        let read = |file: Arc<DataFile>| {
+            let (reader, head, matchers) = (Arc::clone(&self.reader), Arc::clone(&self.head), Arc::clone(&matchers));
+            async move { read_chunks(&reader, &head, &file, &matchers, range).await }
+        };
+        let files = self.overlapping(files, range);
+        if let [file] = &files[..] {
+            return Ok(vec![read(Arc::clone(file)).await?]);
+        }
+        let cores = std::thread::available_parallelism().map_or(1, usize::from);
+        let tasks = files.into_iter().map(|file| AbortOnDropHandle::new(tokio::spawn(read(file))));
+        let joined = stream::iter(tasks).buffered(cores);
+        joined
+            .map(|result| result.map_err(|error| LakeError::Unexpected(error.to_string())).flatten())
+            .try_collect()
+            .await
     }
 
     /// The series that are meant, sorted, each once.
@@ -135,7 +159,7 @@ impl SeriesShard {
         Ok(found)
     }
 
-    fn overlapping(&self, files: &Files, range: MillisRange) -> Vec<Arc<crate::data_file::DataFile>> {
+    fn overlapping(&self, files: &Files, range: MillisRange) -> Vec<Arc<DataFile>> {
         files.iter().filter(|file| range.overlaps(file.min_time, file.max_time)).cloned().collect()
     }
 
@@ -146,7 +170,8 @@ impl SeriesShard {
         for file in self.overlapping(&files, query.range) {
             let index = self.index(&file).await?;
             let entries = index.select_any(sets, query.range);
-            for (entry, _, content) in self.reader.contents(&file, &index, &entries).await? {
+            let is_wanted = |head: &RowHead| head.kind.is_none() && query.range.overlaps(head.first, head.last);
+            for (entry, _, content) in self.reader.contents(&file, &index, &entries, is_wanted).await? {
                 if let Content::Exemplars { json, .. } = content {
                     let exemplars = decode_exemplars(&json)?;
                     found.entry(index.entries[entry].labels.clone()).or_default().extend(exemplars);
@@ -173,4 +198,31 @@ impl SeriesShard {
         sorted.truncate(query.most());
         Ok(sorted)
     }
+}
+
+/// Series with their chunks, each with its place in the order of what was kept.
+type ChunksBySeries = Vec<(Labels, Vec<(i64, Chunk)>)>;
+
+async fn read_chunks(
+    reader: &Reader,
+    head: &Head,
+    file: &DataFile,
+    matchers: &[LabelMatcher],
+    range: MillisRange,
+) -> Result<ChunksBySeries, LakeError> {
+    let index = reader.index(file, |entries| head.share_labels(entries)).await?;
+    let entries = index.select(matchers, range);
+    let is_wanted = |head: &RowHead| head.kind.is_some() && range.overlaps(head.first, head.last);
+    let mut found: ChunksBySeries = Vec::with_capacity(entries.len());
+    let mut before = None;
+    for (entry, sequence, content) in reader.contents(file, &index, &entries, is_wanted).await? {
+        let Content::Chunk(chunk) = content else { continue };
+        if before.replace(entry) != Some(entry) {
+            found.push((index.entries[entry].labels.clone(), Vec::new()));
+        }
+        if let Some((_, chunks)) = found.last_mut() {
+            chunks.push((sequence, Chunk::Encoded(Arc::new(chunk))));
+        }
+    }
+    Ok(found)
 }

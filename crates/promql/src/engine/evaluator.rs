@@ -10,6 +10,7 @@ use super::window::RangeSeries;
 use super::{aggregate, binary, labels, range_call, selector, smoothed};
 use crate::ast::RangeExtension;
 use crate::functions::Eval;
+use crate::literal::lossy;
 
 /// Evaluates the plan of one query.
 #[derive(Debug)]
@@ -35,7 +36,7 @@ impl Evaluator {
                 self.context.check_cells(1, grid)?;
                 Ok(Evaluated::Scalar(vec![*value; grid.steps()]))
             }
-            NodeKind::String(text) => Ok(Evaluated::String(text.clone())),
+            NodeKind::String(text) => Ok(Evaluated::String(lossy(text))),
             NodeKind::Paren(inner) | NodeKind::Sign(false, inner) => self.dispatch(inner, grid, notes),
             NodeKind::Sign(true, inner) => self.negate(inner, grid, notes),
             NodeKind::Invariant(inner) => self.once(inner, grid, notes),

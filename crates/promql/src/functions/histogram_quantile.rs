@@ -9,6 +9,7 @@ use super::native_quantile;
 use crate::engine::{
     CallPlan, Column, Evaluated, Evaluator, ForcedMonotonicity, Grid, Node, Note, Notes, QueryError, is_absent, labels,
 };
+use crate::literal::lossy;
 
 /// The label that holds the upper bound of a bucket.
 const BOUND: &str = "le";
@@ -34,7 +35,7 @@ pub(super) fn histogram_quantiles(
     grid: Grid,
     notes: &mut Notes,
 ) -> Result<Evaluated, QueryError> {
-    let label = plan.args[1].text();
+    let label = lossy(plan.args[1].text());
     let all_ranks = evaluator.scalars(&plan.args[2..], grid, notes)?;
     for (ranks, arg) in all_ranks.iter().zip(&plan.args[2..]) {
         note_ranks(ranks, arg.position, notes);
@@ -49,7 +50,7 @@ pub(super) fn histogram_quantiles(
                 let known = by_rank.iter().position(|(bits, _)| *bits == rank.to_bits());
                 let place = known.unwrap_or_else(|| {
                     let mut builder = column.labels.to_builder();
-                    builder.set(label, &rank_text(*rank));
+                    builder.set(&label, &rank_text(*rank));
                     let drop_name = column.drop_name;
                     let result = Column { drop_name, ..Column::absent(builder.build(), grid.steps()) };
                     by_rank.push((rank.to_bits(), result));

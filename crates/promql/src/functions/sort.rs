@@ -81,7 +81,8 @@ fn by_label(
     }
     columns.sort_by(|left, right| {
         let labels = plan.args[1..].iter().map(|label| {
-            let value = |column: &Column| column.labels.get(label.text()).unwrap_or("").to_owned();
+            let value =
+                |column: &Column| label.label_name().and_then(|name| column.labels.get(name)).unwrap_or("").to_owned();
             natural(&value(left), &value(right))
         });
         let order = labels.fold(Ordering::Equal, Ordering::then).then_with(|| left.labels.cmp(&right.labels));

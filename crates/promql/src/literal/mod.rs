@@ -7,5 +7,5 @@ mod string;
 pub use duration::parse_duration;
 pub use number::{format_float, parse_number};
 pub(crate) use string::{char_is_printable, quote_char};
-pub use string::{quote, unquote};
+pub use string::{lossy, quote, unquote};
 pub use tripod_model::series::format_millis;

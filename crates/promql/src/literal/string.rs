@@ -2,17 +2,17 @@ use std::sync::LazyLock;
 
 use regex::Regex;
 
-/// A string literal without its quotes, escape sequences resolved.
+/// The bytes of a string literal without its quotes, escape sequences resolved. `\xNN` and `\NNN` may make what is no UTF-8.
 ///
 /// # Errors
-/// What is wrong: an unknown or unfinished escape sequence, or bytes that are no UTF-8.
-pub fn unquote(literal: &str) -> Result<String, &'static str> {
+/// What is wrong: an unknown or unfinished escape sequence.
+pub fn unquote(literal: &str) -> Result<Vec<u8>, &'static str> {
     const SYNTAX: &str = "invalid syntax";
     let quote = literal.chars().next().ok_or(SYNTAX)?;
     let inner = literal.get(1..literal.len() - 1).filter(|_| literal.ends_with(quote)).ok_or(SYNTAX)?;
     match quote {
-        '`' => return Ok(inner.to_owned()),
-        '"' | '\'' if !inner.contains('\\') => return Ok(inner.to_owned()),
+        '`' => return Ok(inner.into()),
+        '"' | '\'' if !inner.contains('\\') => return Ok(inner.into()),
         '"' | '\'' => {}
         _ => return Err(SYNTAX),
     }
@@ -54,18 +54,34 @@ pub fn unquote(literal: &str) -> Result<String, &'static str> {
         rest = &rest[from + digits..];
     }
     bytes.extend_from_slice(rest.as_bytes());
-    String::from_utf8(bytes).map_err(|_| "not valid UTF-8")
+    Ok(bytes)
 }
 
-/// The text in double quotes, with the escape sequences of Go.
-pub fn quote(text: &str) -> String {
+/// The text in double quotes, with the escape sequences of Go; a byte that is no UTF-8 as `\xNN`.
+pub fn quote(text: impl AsRef<[u8]>) -> String {
+    let text = text.as_ref();
     let mut quoted = String::with_capacity(text.len() + 2);
     quoted.push('"');
-    for each in text.chars() {
-        escape_into(&mut quoted, each, '"');
+    for chunk in text.utf8_chunks() {
+        for each in chunk.valid().chars() {
+            escape_into(&mut quoted, each, '"');
+        }
+        for byte in chunk.invalid() {
+            quoted.push_str(&format!("\\x{byte:02x}"));
+        }
     }
     quoted.push('"');
     quoted
+}
+
+/// The text with U+FFFD for each byte that is no UTF-8, as Go writes it in JSON.
+pub fn lossy(text: &[u8]) -> String {
+    let mut whole = String::with_capacity(text.len());
+    for chunk in text.utf8_chunks() {
+        whole.push_str(chunk.valid());
+        whole.extend(chunk.invalid().iter().map(|_| char::REPLACEMENT_CHARACTER));
+    }
+    whole
 }
 
 /// The character in single quotes, with the escape sequences of Go.
@@ -124,10 +140,9 @@ mod tests {
             (r#""\xc3\xa9é""#, "éé"),
             (r#""\a\b\f\r\t\v\\\"""#, "\x07\x08\x0c\r\t\x0b\\\""),
         ] {
-            assert_eq!(unquote(literal).as_deref(), Ok(text), "{literal}");
+            assert_eq!(unquote(literal).as_deref(), Ok(text.as_bytes()), "{literal}");
         }
         for (literal, reason) in [
-            (r#""\xff""#, "not valid UTF-8"),
             (r#""\q""#, "invalid syntax"),
             (r#""\ud800""#, "invalid syntax"),
             (r#""\x4""#, "invalid syntax"),
@@ -136,6 +151,19 @@ mod tests {
         ] {
             assert_eq!(unquote(literal), Err(reason), "{literal}");
         }
+    }
+
+    #[test]
+    fn bytes_that_are_no_utf8_are_kept() {
+        for (literal, bytes, shown) in [
+            (r#""a\xc5z""#, &b"a\xc5z"[..], "a\u{fffd}z"),
+            (r#""\377\xe6\x97""#, b"\xff\xe6\x97", "\u{fffd}\u{fffd}\u{fffd}"),
+        ] {
+            assert_eq!(unquote(literal).as_deref(), Ok(bytes), "{literal}");
+            assert_eq!(unquote(&quote(bytes)).as_deref(), Ok(bytes), "{literal}");
+            assert_eq!(lossy(bytes), shown);
+        }
+        assert_eq!(quote(b"a\xc5z"), r#""a\xc5z""#);
     }
 
     #[test]
@@ -151,7 +179,12 @@ mod tests {
     proptest! {
         #[test]
         fn what_is_quoted_reads_back(text in "\\PC*|.*") {
-            prop_assert_eq!(unquote(&quote(&text)), Ok(text));
+            prop_assert_eq!(unquote(&quote(&text)), Ok(text.into_bytes()));
+        }
+
+        #[test]
+        fn quoted_bytes_read_back(bytes in proptest::collection::vec(any::<u8>(), 0..32)) {
+            prop_assert_eq!(unquote(&quote(&bytes)), Ok(bytes));
         }
 
         #[test]

@@ -1,6 +1,7 @@
 use super::{ParseError, Parser};
 use crate::ast::{Aggregate, AggregateOp, Expr, ExprKind, Span};
 use crate::lexer::{Keyword, Token, TokenKind};
+use crate::literal::quote;
 
 /// `by (labels)` or `without (labels)`
 struct Grouping {
@@ -89,18 +90,22 @@ impl Parser<'_> {
             let label = match token.kind {
                 TokenKind::String => {
                     self.next()?;
-                    self.string(token)?
+                    self.unquoted(token)?
                 }
                 kind if kind.is_label_name() => {
                     self.next()?;
-                    self.text(token).to_owned()
+                    self.text(token).into()
                 }
                 _ => return self.unexpected_in(CONTEXT, "label"),
             };
-            if label.is_empty() {
-                return Err(self.error(token.span, r#"invalid label name for grouping: """#));
+            match String::from_utf8(label) {
+                Ok(label) if !label.is_empty() => labels.push(label),
+                Ok(_) => return Err(self.error(token.span, r#"invalid label name for grouping: """#)),
+                Err(error) => {
+                    let message = format!("invalid label name for grouping: {}", quote(error.as_bytes()));
+                    return Err(self.error(token.span, message));
+                }
             }
-            labels.push(label);
             let comma = self.accept(TokenKind::Comma)?;
             if let Some(close) = self.accept(TokenKind::RightParen)? {
                 return Ok((labels, close.span));

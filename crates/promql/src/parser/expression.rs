@@ -37,7 +37,7 @@ impl Parser<'_> {
             }
             TokenKind::String => {
                 self.next()?;
-                let text = self.string(token)?;
+                let text = self.unquoted(token)?;
                 Ok(Expr { kind: ExprKind::String(text), span: token.span })
             }
             TokenKind::LeftParen => self.paren(),
@@ -88,12 +88,19 @@ impl Parser<'_> {
         Ok((value, token.kind == TokenKind::Duration, token.span))
     }
 
-    /// The text of a string literal.
-    pub(super) fn string(&self, token: Token) -> Result<String, ParseError> {
+    /// The bytes of a string literal.
+    pub(super) fn unquoted(&self, token: Token) -> Result<Vec<u8>, ParseError> {
         let literal = self.text(token);
-        unquote(literal).map_err(|reason| {
-            let message = format!("error unquoting string {}: {reason}", crate::literal::quote(literal));
-            self.error(token.span, message)
-        })
+        unquote(literal).map_err(|reason| self.not_unquoted(token, reason))
+    }
+
+    /// The text of a string literal of a matcher: labels are UTF-8.
+    pub(super) fn string(&self, token: Token) -> Result<String, ParseError> {
+        String::from_utf8(self.unquoted(token)?).map_err(|_| self.not_unquoted(token, "labels hold UTF-8 alone"))
+    }
+
+    fn not_unquoted(&self, token: Token, reason: &str) -> ParseError {
+        let message = format!("error unquoting string {}: {reason}", crate::literal::quote(self.text(token)));
+        self.error(token.span, message)
     }
 }

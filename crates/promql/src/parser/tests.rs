@@ -103,6 +103,17 @@ fn vectors_are_matched_as_written() {
 }
 
 #[test]
+fn strings_may_hold_what_is_no_utf8_and_labels_may_not() {
+    let ExprKind::Aggregate(values) = parsed(r#"count_values("a\xc5z", up)"#).kind else { panic!() };
+    assert_eq!(values.param.map(|param| param.kind), Some(ExprKind::String(b"a\xc5z".to_vec())));
+    assert_eq!(refused(r#"sum by ("\xff") (up)"#), r#"1:9: parse error: invalid label name for grouping: "\xff""#);
+    assert_eq!(
+        refused(r#"up{a="\377"}"#),
+        r#"1:6: parse error: error unquoting string "\"\\377\"": labels hold UTF-8 alone"#
+    );
+}
+
+#[test]
 fn names_may_be_quoted() {
     let ExprKind::Vector(vector) = parsed(r#"{"my.metric", "a.b"='c', d=~`e|f`,}"#).kind else { panic!() };
     assert_eq!(vector.name, None);

@@ -5,7 +5,7 @@ use tripod_storage::series::LabelMatcher;
 use super::match_sign;
 use crate::ast::{At, Duration, DurationExpr, DurationKind, Expr, ExprKind, VectorSelector};
 use crate::functions::{Arity, signature};
-use crate::literal::format_float;
+use crate::literal::{format_float, lossy};
 
 /// The tree as JSON, as `parse_query` gives it.
 pub fn to_json(expr: &Expr) -> String {
@@ -27,7 +27,7 @@ fn write_expr(json: &mut String, expr: &Expr) {
             put!(json, r#"{{"type":"numberLiteral","val":"{}"}}"#, format_float(*value));
         }
         ExprKind::String(text) => {
-            put!(json, r#"{{"type":"stringLiteral","val":{}}}"#, json_text(text));
+            put!(json, r#"{{"type":"stringLiteral","val":{}}}"#, json_text(&lossy(text)));
         }
         ExprKind::Paren(inner) => {
             json.push_str(r#"{"type":"parenExpr","expr":"#);

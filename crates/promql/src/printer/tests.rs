@@ -8,6 +8,7 @@ use crate::parser::{Options, parse};
 fn one_line_is_as_prometheus_writes_it() {
     for (query, text) in [
         ("sum(a)by(x,y)", "sum by (x, y) (a)"),
+        (r#"count_values("\xc5\303\251", a)"#, r#"count_values("\xc5é", a)"#),
         ("sum by () (a)", "sum(a)"),
         ("sum without () (a)", "sum without () (a)"),
         (r#"sum by ("a b") (x)"#, r#"sum by ("a b") (x)"#),
@@ -203,6 +204,8 @@ fn query() -> impl Strategy<Value = String> {
                     format!("{op}({inner}){kind}{labels}")
                 }),
             (scalar.clone(), inner.clone()).prop_map(|(scalar, inner)| format!("limitk({scalar}, {inner})")),
+            (proptest::collection::vec(any::<u8>(), 0..5), inner.clone())
+                .prop_map(|(label, inner)| format!("count_values({}, {inner})", crate::literal::quote(label))),
             inner.clone().prop_map(|inner| format!("({inner})")),
             inner.clone().prop_map(|inner| format!("-{inner}")),
             inner.clone().prop_map(|inner| format!("round({inner}, 5)")),

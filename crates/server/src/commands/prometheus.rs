@@ -5,7 +5,8 @@ use std::sync::Arc;
 use std::time::SystemTime;
 
 use serde_json::Value;
-use tripod_api::prometheus::{About, Prometheus};
+use tripod_api::prometheus::{About, Prometheus, WalReplay};
+use tripod_lake::ReplayProgress;
 use tripod_promql::engine::Engine;
 use tripod_storage::series::SeriesStore;
 
@@ -26,6 +27,7 @@ pub(super) fn answers(
     settings: &Settings,
     series: &Arc<dyn SeriesStore>,
     receivers: &Arc<SeriesReceivers>,
+    replayed: WalReplay,
 ) -> anyhow::Result<Prometheus> {
     let mut shown = serde_json::to_value(settings)?;
     hide(&mut shown);
@@ -42,7 +44,13 @@ pub(super) fn answers(
     let reloaded = Arc::clone(receivers);
     Ok(Prometheus::new(engine, settings.api.prometheus.clone(), about)
         .with_targets(receivers.scraper())
+        .with_wal_replay(replayed)
         .with_reload(Arc::new(move || reloaded.reload())))
+}
+
+/// How far the log of samples was read, in the API's words.
+pub(super) fn wal_replay(progress: &ReplayProgress) -> WalReplay {
+    WalReplay { min: 0, max: progress.segments().saturating_sub(1), current: progress.current() }
 }
 
 /// Takes secrets out of a tree of settings, those of pasted `scrape_configs` too.

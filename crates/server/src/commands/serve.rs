@@ -11,10 +11,11 @@ use axum::Router;
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use tripod_api::health::{self, Health};
+use tripod_api::prometheus::{self, Prometheus};
 use tripod_api::sql::{self, SqlEngine};
-use tripod_api::{jaeger, prometheus, require_bearer, self_metrics};
+use tripod_api::{jaeger, require_bearer, self_metrics};
 use tripod_ingest::{Ingest, otlp};
-use tripod_lake::Lake;
+use tripod_lake::{Lake, ReplayProgress};
 use tripod_storage::Store;
 use tripod_storage::series::SeriesStore;
 
@@ -77,6 +78,7 @@ async fn serve(loaded: Loaded, style: Style, started: Instant) -> anyhow::Result
     }
     let lake_slot: Arc<OnceLock<Arc<Lake>>> = Arc::default();
     let health = Arc::new(health(started, &lake_slot));
+    let progress = Arc::new(ReplayProgress::default());
     let listening = Listening::new(settings.server.clone());
     let mut open = Vec::new();
     let mut slots = Vec::new();
@@ -85,7 +87,7 @@ async fn serve(loaded: Loaded, style: Style, started: Instant) -> anyhow::Result
         let status = ListenerStatus { name: name.to_owned(), address: listener.address, tls: listener.encrypted };
         tracing::info!(listener = name, address = %status.address, url = status.url(), tls = status.tls, "listening");
         warn_if_exposed(name, status.address, settings);
-        slots.push((name, listening.open(listener, starting(name, &health))));
+        slots.push((name, listening.open(listener, starting(name, &health, &progress))));
         open.push(status);
     }
 
@@ -93,19 +95,21 @@ async fn serve(loaded: Loaded, style: Style, started: Instant) -> anyhow::Result
     let mut store_settings = settings.store.clone();
     store_settings.data_dir.clone_from(&data_dir);
     let lake = tokio::select! {
-        lake = Lake::open(store_settings) => lake.context("the store cannot be opened")?,
+        lake = Lake::open_watched(store_settings, &progress) => lake.context("the store cannot be opened")?,
         () = signals.received() => return Ok(()),
     };
     let _ = lake_slot.set(Arc::clone(&lake));
 
     // Receivers and query APIs.
     let store: Arc<dyn Store> = Arc::<Lake>::clone(&lake);
-    let ingest = Ingest::new(Arc::clone(&store), settings.ingest.clone());
+    let ingest = Ingest::new(store, settings.ingest.clone());
     let series: Arc<dyn SeriesStore> = Arc::<Lake>::clone(&lake);
     let receivers = Arc::new(SeriesReceivers::start(&settings.prometheus, &series, &ingest)?);
     #[cfg(unix)]
     tokio::spawn(super::series::reload_on_hangup(Arc::clone(&receivers)));
-    let routers = Routers::new(settings, &store, &series, &ingest, &receivers, &health, &metrics)?
+    let prometheus =
+        super::prometheus::answers(settings, &series, &receivers, super::prometheus::wal_replay(&progress))?;
+    let routers = Routers::new(settings, &lake, &ingest, &receivers, prometheus, &health, &metrics)?
         .with_status(settings, status::router(Arc::clone(&lake), data_dir.clone(), open.clone()));
     for (name, slot) in slots {
         let _ = slot.set(routers.of(name));
@@ -163,17 +167,19 @@ struct Routers {
 impl Routers {
     fn new(
         settings: &Settings,
-        store: &Arc<dyn Store>,
-        series: &Arc<dyn SeriesStore>,
+        lake: &Arc<Lake>,
         ingest: &Arc<Ingest>,
         receivers: &Arc<SeriesReceivers>,
+        prometheus: Prometheus,
         health: &Arc<Health>,
         metrics: &Metrics,
     ) -> anyhow::Result<Self> {
         let guard = |router| require_bearer(router, settings.api.bearer_token.clone());
-        let sql = SqlEngine::new(Arc::clone(store), Arc::clone(series), &settings.api.sql)?;
-        let jaeger = guard(jaeger::router(Arc::clone(store), &settings.api.jaeger));
-        let answers = guard(prometheus::router(super::prometheus::answers(settings, series, receivers)?));
+        let (store, series): (Arc<dyn Store>, Arc<dyn SeriesStore>) =
+            (Arc::<Lake>::clone(lake), Arc::<Lake>::clone(lake));
+        let sql = SqlEngine::new(Arc::clone(&store), series, &settings.api.sql)?;
+        let jaeger = guard(jaeger::router(store, &settings.api.jaeger));
+        let answers = guard(prometheus::router(prometheus));
         let prometheus = answers.merge(receivers.prometheus.clone());
         let otlp_http = otlp::http_router(Arc::clone(ingest), receivers.otlp.clone());
         let otlp_grpc = otlp::grpc_router(Arc::clone(ingest), receivers.otlp.clone());
@@ -205,18 +211,20 @@ impl Routers {
     }
 }
 
-/// What answers while the store is being opened: the truth about health, and "try again" for all else.
-fn starting(listener: &str, health: &Arc<Health>) -> Router {
+/// What answers while the store is being opened: the truth about health and the replay, and "try again" for all else.
+fn starting(listener: &str, health: &Arc<Health>, progress: &Arc<ReplayProgress>) -> Router {
     async fn wait() -> Response {
         let body = r#"{"error":"the server is starting; try again in a moment"}"#;
         let headers = [(header::RETRY_AFTER, "1"), (header::CONTENT_TYPE, "application/json")];
         (StatusCode::SERVICE_UNAVAILABLE, headers, body).into_response()
     }
-    let router = match listener {
-        "front_door" => health::router(Arc::clone(health)),
-        _ => Router::new(),
-    };
-    router.fallback(wait)
+    let progress = Arc::clone(progress);
+    let prometheus = prometheus::starting_router(Arc::new(move || super::prometheus::wal_replay(&progress)));
+    match listener {
+        "prometheus" => prometheus,
+        "front_door" => health::router(Arc::clone(health)).nest("/prometheus", prometheus).fallback(wait),
+        _ => Router::new().fallback(wait),
+    }
 }
 
 fn health(started: Instant, lake: &Arc<OnceLock<Arc<Lake>>>) -> Health {
@@ -341,11 +349,14 @@ mod tests {
             ("front_door", "/health/live", 200),
             ("front_door", "/health/ready", 503),
             ("front_door", "/api/v1/sql", 503),
+            ("front_door", "/prometheus/-/healthy", 200),
+            ("prometheus", "/api/v1/status/walreplay", 200),
+            ("prometheus", "/-/ready", 503),
             ("otlp_http", "/v1/traces", 503),
             ("otlp_grpc", "/health/live", 503),
         ] {
             let request = Request::get(path).body(Body::empty()).unwrap();
-            let response = starting(listener, &health).oneshot(request).await.unwrap();
+            let response = starting(listener, &health, &Arc::default()).oneshot(request).await.unwrap();
             assert_eq!(response.status().as_u16(), status, "{listener} {path}");
             let retry = response.headers().contains_key("retry-after");
             assert_eq!(retry, status == 503 && path != "/health/ready", "{listener} {path}");

@@ -27,6 +27,58 @@ async fn what_was_acknowledged_is_there_after_a_stop_and_after_a_crash() {
     assert_eq!(server.query("select trace_id from spans order by 1"), json!(expected));
 }
 
+#[cfg(unix)]
+#[tokio::test(flavor = "multi_thread")]
+async fn while_the_log_is_replayed_the_server_says_how_far_it_is() {
+    let directory = tempdir().unwrap();
+    let server = Server::start(directory.path(), &[]);
+    let client = reqwest::Client::new();
+    let pushed = client.post(server.url("front_door", "/metrics/job/batch")).body("last_run 5\n").send().await.unwrap();
+    assert!(pushed.status().is_success(), "{pushed:?}");
+    server.signal("KILL");
+    server.wait();
+
+    // In the place of the log's only segment stands a pipe, so that the replay waits for this test.
+    let mut segments = std::fs::read_dir(directory.path().join("wal-series")).unwrap();
+    let segment = segments.next().unwrap().unwrap().path();
+    assert!(segments.next().is_none());
+    let bytes = std::fs::read(&segment).unwrap();
+    std::fs::remove_file(&segment).unwrap();
+    assert!(std::process::Command::new("mkfifo").arg(&segment).status().unwrap().success());
+    let mut server = Server::spawn(directory.path(), &[], &[]);
+    for listener in ["prometheus", "front_door"] {
+        while !server.urls.contains_key(listener) {
+            server.wait_for("listening");
+        }
+    }
+    // Opened by the reader, too, from here on.
+    let mut pipe = tokio::task::spawn_blocking({
+        let segment = segment.clone();
+        move || std::fs::OpenOptions::new().write(true).open(segment).unwrap()
+    })
+    .await
+    .unwrap();
+    let ask = async |url: String| {
+        let response = client.get(url).send().await.unwrap();
+        (response.status().as_u16(), response.text().await.unwrap())
+    };
+    let replay = (200, r#"{"status":"success","data":{"min":0,"max":0,"current":0}}"#.to_owned());
+    let not_ready = (503, "Service Unavailable".to_owned());
+    for (listener, base) in [("prometheus", ""), ("front_door", "/prometheus")] {
+        assert_eq!(ask(server.url(listener, &format!("{base}/api/v1/status/walreplay"))).await, replay);
+        assert_eq!(ask(server.url(listener, &format!("{base}/-/ready"))).await, not_ready);
+        assert_eq!(ask(server.url(listener, &format!("{base}/api/v1/query?query=last_run"))).await, not_ready);
+        assert_eq!(ask(server.url(listener, &format!("{base}/-/healthy"))).await.0, 200);
+    }
+    pipe.write_all(&bytes).unwrap();
+    drop(pipe);
+    server.wait_for("\"ready\"");
+    assert_eq!(ask(server.url("prometheus", "/-/ready")).await, (200, "Prometheus Server is Ready.\n".to_owned()));
+    assert_eq!(ask(server.url("prometheus", "/api/v1/status/walreplay")).await, replay);
+    let (status, answer) = ask(server.url("prometheus", "/api/v1/query?query=last_run")).await;
+    assert!(status == 200 && answer.contains(r#""job":"batch""#), "{answer}");
+}
+
 /// A client in the middle of a request, which a server that stops waits for.
 fn unfinished_request(server: &Server) -> TcpStream {
     let address = server.urls["otlp_http"].replace("http://localhost", "127.0.0.1");

@@ -47,6 +47,13 @@ impl Server {
 
     /// The same with environment variables.
     pub(crate) fn with_environment(data_dir: &Path, more: &[&str], environment: &[(&str, &str)]) -> Self {
+        let mut server = Self::spawn(data_dir, more, environment);
+        server.wait_for("\"ready\"");
+        server
+    }
+
+    /// Starts a server on free ports; nothing listens yet.
+    pub(crate) fn spawn(data_dir: &Path, more: &[&str], environment: &[(&str, &str)]) -> Self {
         let mut command = tripod();
         command.arg("serve").arg("--data-dir").arg(data_dir);
         for flag in ["--listen", "--otlp-grpc-listen", "--otlp-http-listen", "--jaeger-listen", "--prometheus-listen"] {
@@ -67,24 +74,18 @@ impl Server {
         let stderr = BufReader::new(child.stderr.take().expect("piped"));
         let (sender, lines) = channel();
         thread::spawn(move || stderr.lines().map_while(Result::ok).try_for_each(|line| sender.send(line)));
-        let mut server = Self { child, lines, log: Vec::new(), urls: HashMap::new() };
-        loop {
-            let line = server.next_line().unwrap_or_else(|| panic!("the server ended: {:#?}", server.log));
-            let Ok(entry) = serde_json::from_str::<Value>(&line) else { continue };
-            match entry["message"].as_str() {
-                Some("listening") => {
-                    let text = |key: &str| entry[key].as_str().expect("a text").to_owned();
-                    server.urls.insert(text("listener"), text("url"));
-                }
-                Some("ready") => return server,
-                _ => {}
-            }
-        }
+        Self { child, lines, log: Vec::new(), urls: HashMap::new() }
     }
 
     fn next_line(&mut self) -> Option<String> {
         let line = self.lines.recv_timeout(PATIENCE).ok()?;
         self.log.push(line.clone());
+        if let Ok(entry) = serde_json::from_str::<Value>(&line)
+            && entry["message"] == "listening"
+        {
+            let text = |key: &str| entry[key].as_str().expect("a text").to_owned();
+            self.urls.insert(text("listener"), text("url"));
+        }
         Some(line)
     }
 

@@ -2,7 +2,7 @@ use std::sync::Arc;
 
 use tripod_model::series::{Labels, Samples};
 
-use super::{EncodedChunk, LabelMatcher, merge};
+use super::{EncodedChunk, LabelMatcher, OpenChunk, merge};
 use crate::SelectError;
 
 /// A span of time, both ends included, in milliseconds since the Unix epoch.
@@ -73,6 +73,8 @@ pub struct SelectedSeries {
 pub enum Chunk {
     /// As columns in memory.
     Samples(Arc<Samples>),
+    /// As they are gathered in memory.
+    Open(Arc<OpenChunk>),
     /// As they are stored.
     Encoded(Arc<EncodedChunk>),
 }
@@ -97,6 +99,7 @@ impl Chunk {
     pub fn decode(&self) -> Result<Arc<Samples>, SelectError> {
         match self {
             Self::Samples(samples) => Ok(Arc::clone(samples)),
+            Self::Open(chunk) => Ok(Arc::new(Samples { floats: chunk.samples(), ..Samples::default() })),
             Self::Encoded(chunk) => chunk.decode().map(Arc::new).map_err(|error| SelectError::Failed(error.into())),
         }
     }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use tripod_model::series::{Labels, Samples, SeriesExemplar};
-use tripod_storage::series::OpenChunk;
+use tripod_storage::series::{Chunk, OpenChunk};
 
 use super::open_series::{More, span};
 use super::{Head, State};
@@ -33,16 +33,16 @@ impl FrozenSeries {
         span(&self.floats, self.more.as_deref())
     }
 
-    /// The samples in columns, as parts of which the earlier counts.
-    pub(in crate::series) fn parts(&self) -> Vec<Samples> {
-        let mut parts = Vec::new();
+    /// The samples, as chunks of which the earlier counts.
+    pub(in crate::series) fn chunks(&self) -> Vec<Chunk> {
+        let mut chunks = Vec::new();
         if !self.floats.is_empty() {
-            parts.push(Samples { floats: self.floats.samples(), ..Samples::default() });
+            chunks.push(Chunk::Open(Arc::new(self.floats.clone())));
         }
-        if let Some(more) = &self.more {
-            parts.push(Samples { floats: more.late.clone(), histograms: more.histograms.clone() });
+        if let Some(More { late, histograms }) = self.more.as_deref() {
+            chunks.push(Chunk::Samples(Arc::new(Samples { floats: late.clone(), histograms: histograms.clone() })));
         }
-        parts
+        chunks
     }
 }
 

@@ -21,7 +21,7 @@ use tripod_storage::series::{LabelIndex, LabelMatcher, MillisRange};
 
 use super::record::{Float, Histogram, SamplesRecord};
 use crate::data_file::Files;
-pub(super) use frozen::Frozen;
+pub(super) use frozen::{Frozen, FrozenSeries};
 pub(super) use names::Names;
 use open_series::{Newest, Series};
 

@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use ahash::AHashMap;
 use tripod_model::series::SeriesExemplar;
 
 use super::Head;
@@ -20,7 +21,7 @@ pub(in crate::series) struct Names {
 #[derive(Debug, Default)]
 struct Run {
     /// Numbers in memory by those in the log.
-    ids: HashMap<u32, u32>,
+    ids: AHashMap<u32, u32>,
     waiting: HashMap<u32, Waiting>,
 }
 

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use tripod_model::series::{Labels, SeriesExemplar};
 use tripod_storage::series::{LabelMatcher, MillisRange};
 
+use super::super::file_index::Entry;
 use super::Head;
 use super::frozen::FrozenSeries;
 use super::open_series::span;
@@ -41,6 +42,16 @@ impl Head {
             }
         }
         (found, Arc::clone(&state.files))
+    }
+
+    /// Gives series of a file the labels that they have in memory, so that these are there once.
+    pub(in crate::series) fn share_labels(&self, entries: &mut [Entry]) {
+        let state = self.state.read();
+        for entry in entries {
+            if let Some(id) = state.index.id(&entry.labels) {
+                entry.labels = state.index.labels(id).clone();
+            }
+        }
     }
 
     /// Labels of the series in memory that are meant and have samples in the range.

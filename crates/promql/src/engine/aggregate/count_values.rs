@@ -18,10 +18,10 @@ pub(super) fn evaluate(
     grid: Grid,
     notes: &mut Notes,
 ) -> Result<Vec<Column>, QueryError> {
-    let label = plan.param.as_ref().map_or("", |param| param.text());
-    if label.is_empty() {
-        return Err(QueryError::execution(format!("invalid label name {}", quote(label))));
-    }
+    let label = plan.param.as_ref().and_then(|param| param.label_name()).ok_or_else(|| {
+        let given = plan.param.as_ref().map_or(&b""[..], |param| param.text());
+        QueryError::execution(format!("invalid label name {}", quote(given)))
+    })?;
     let mut listed = plan.labels.clone();
     if !plan.without && !listed.iter().any(|each| each == label) {
         listed.push(label.to_owned());

@@ -29,7 +29,7 @@ pub(crate) struct Node {
 #[derive(Debug)]
 pub(crate) enum NodeKind {
     Number(f64),
-    String(String),
+    String(Vec<u8>),
     Vector(VectorPlan),
     Matrix(MatrixPlan),
     Subquery(Box<SubqueryPlan>),
@@ -134,11 +134,16 @@ impl Node {
         }
     }
 
-    /// The text of a string.
-    pub(crate) fn text(&self) -> &str {
+    /// The text of a string, which may be no UTF-8.
+    pub(crate) fn text(&self) -> &[u8] {
         match &self.kind {
             NodeKind::String(text) => text,
-            _ => "",
+            _ => b"",
         }
+    }
+
+    /// The text of a string where a label's name is wanted; `None` when it cannot be one.
+    pub(crate) fn label_name(&self) -> Option<&str> {
+        std::str::from_utf8(self.text()).ok().filter(|name| !name.is_empty())
     }
 }

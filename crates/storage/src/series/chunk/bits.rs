@@ -2,15 +2,20 @@
 
 /// Collects bits.
 #[derive(Clone, Debug, Default)]
-pub(super) struct BitWriter {
+pub struct BitWriter {
     pub(super) bytes: Vec<u8>,
     /// Unused bits of the last byte.
     free: u8,
 }
 
 impl BitWriter {
+    /// What was written, the last byte filled up with zeros.
+    pub fn into_bytes(self) -> Vec<u8> {
+        self.bytes
+    }
+
     /// Appends the lowest `width` bits of a value; at most 64.
-    pub(super) fn write(&mut self, value: u64, width: u32) {
+    pub fn write(&mut self, value: u64, width: u32) {
         if width == 0 {
             return;
         }

@@ -23,6 +23,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use tripod_model::series::{FloatHistogram, FloatSamples, HistogramSamples, Samples};
 
+pub use bits::BitWriter;
 pub use open::OpenChunk;
 
 use bits::{put_varint, take, take_varint};

@@ -1,0 +1,61 @@
+//! What was set aside in memory becomes files.
+
+use std::sync::Arc;
+
+use super::compaction;
+use super::head::{Frozen, FrozenSeries};
+use super::rows::{self, Content, Row, SeriesKey};
+use super::writer::{Writer, Written};
+use crate::LakeError;
+
+/// Series whose samples are encoded at once, on all cores.
+const BATCH_SERIES: usize = 4096;
+
+/// Files with all that was set aside. Blocks; besides the files there is a batch of series at a time in memory.
+pub(super) fn write(frozen: &Frozen) -> Result<Vec<Written>, LakeError> {
+    let sequence = frozen.last_lsn as i64;
+    let mut by_name: Vec<&FrozenSeries> = frozen.series.iter().collect();
+    by_name.sort_by(|a, b| a.labels.metric_name().cmp(&b.labels.metric_name()));
+    let mut writer = Writer::default();
+    let mut batch: Vec<Keyed<'_>> = Vec::with_capacity(BATCH_SERIES);
+    for of_metric in by_name.chunk_by(|a, b| a.labels.metric_name() == b.labels.metric_name()) {
+        let mut keyed: Vec<Keyed<'_>> =
+            of_metric.iter().map(|series| (Arc::new(SeriesKey::new(&series.labels)), *series)).collect();
+        keyed.sort_unstable_by(|a, b| a.0.cmp(&b.0));
+        for each in keyed {
+            batch.push(each);
+            if batch.len() == BATCH_SERIES {
+                encode(&batch, sequence, &mut writer)?;
+                batch.clear();
+            }
+        }
+    }
+    encode(&batch, sequence, &mut writer)?;
+    writer.finish()
+}
+
+type Keyed<'a> = (Arc<SeriesKey>, &'a FrozenSeries);
+
+fn encode(batch: &[Keyed<'_>], sequence: i64, writer: &mut Writer) -> Result<(), LakeError> {
+    let cores = std::thread::available_parallelism().map_or(1, usize::from);
+    let parts = batch.chunks(batch.len().div_ceil(cores).max(1));
+    std::thread::scope(|scope| {
+        let workers: Vec<_> = parts.map(|part| scope.spawn(move || encode_part(part, sequence))).collect();
+        for worker in workers {
+            let rows = worker.join().map_err(|_| LakeError::Unexpected("encoding samples panicked".to_owned()))?;
+            writer.push(rows?)?;
+        }
+        Ok(())
+    })
+}
+
+fn encode_part(part: &[Keyed<'_>], sequence: i64) -> Result<Vec<Row>, LakeError> {
+    let mut all = Vec::with_capacity(part.len());
+    for (key, series) in part {
+        let row = |content| Row { key: Arc::clone(key), sequence, content };
+        let samples = compaction::all_samples(series.chunks())?;
+        all.extend(rows::encode(&samples).into_iter().map(Content::Chunk).map(row));
+        all.extend(rows::encode_exemplars(&series.exemplars).into_iter().map(row));
+    }
+    Ok(all)
+}

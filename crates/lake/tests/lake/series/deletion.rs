@@ -45,21 +45,18 @@ async fn what_comes_during_a_deletion_is_neither_lost_nor_deleted() {
         lake.delete_series(up_to(i64::MAX)).await.unwrap();
         let after = begun.load(Ordering::SeqCst);
         deletions += 1;
+        let known = acknowledged.load(Ordering::SeqCst);
         let found = all(&lake).await;
-        let end = acknowledged.load(Ordering::SeqCst);
-        let times = found.first().map_or(&[][..], |(_, times)| times);
+        let Some((_, times)) = found.first() else {
+            assert!(known <= after, "{known} was begun after the deletion's end, at {after}, and is not found");
+            continue;
+        };
         assert!(times.iter().all(|time| *time > before), "{before} was acknowledged before: {times:?}");
         // One after the other, from some moment during the deletion on.
-        let first = times.first().copied().unwrap_or(end);
-        if first > after + 1 {
-            let again = all(&lake).await;
-            panic!(
-                "{deletions}: {after} was the last that was begun before the end, and {times:?}; again {again:?}; {:?}",
-                lake.status().series
-            );
-        }
-        let last = times.last().copied().unwrap_or(end);
-        assert_eq!(times.len() as i64, if times.is_empty() { 0 } else { last - first + 1 }, "{times:?}");
+        let (first, last) = (times[0], times[times.len() - 1]);
+        assert!(first <= after + 1, "{after} was the last that was begun before the end, and {first} is the first");
+        assert!(last >= known, "{known} was acknowledged, and {last} is the last");
+        assert_eq!(times.len() as i64, last - first + 1, "{times:?}");
     }
     writer.await.unwrap();
     flusher.await.unwrap();

@@ -4,6 +4,7 @@ use std::collections::HashSet;
 use std::sync::Arc;
 
 use tripod_model::series::{Samples, SeriesExemplar};
+use tripod_storage::series::chunk::ChunkEncoder;
 use tripod_storage::series::{Chunk, MillisRange, SelectedSeries};
 
 use super::reader::Reader;
@@ -33,8 +34,9 @@ pub(super) async fn merge(reader: &Reader, files: &[Arc<DataFile>]) -> Result<Ve
         if batch.len() == BATCH_SERIES || key.is_none() {
             let full = std::mem::take(&mut batch);
             let write = move || {
+                let mut encoder = ChunkEncoder::default();
                 for series in full {
-                    writer.push(merge_series(series)?)?;
+                    writer.push(merge_series(series, &mut encoder)?)?;
                 }
                 Ok::<_, LakeError>(writer)
             };
@@ -53,7 +55,7 @@ pub(super) async fn merge(reader: &Reader, files: &[Arc<DataFile>]) -> Result<Ve
 }
 
 /// The rows of one series, with longer chunks and without overlaps.
-fn merge_series(mut series: Vec<Row>) -> Result<Vec<Row>, LakeError> {
+fn merge_series(mut series: Vec<Row>, encoder: &mut ChunkEncoder) -> Result<Vec<Row>, LakeError> {
     let Some(sequence) = series.iter().map(|row| row.sequence).max() else { return Ok(Vec::new()) };
     let key = Arc::clone(&series[0].key);
     let row = |content| Row { key: Arc::clone(&key), sequence, content };
@@ -93,7 +95,7 @@ fn merge_series(mut series: Vec<Row>) -> Result<Vec<Row>, LakeError> {
             Content::Chunk(chunk) => Some(Chunk::Encoded(chunk.into())),
             Content::Exemplars { .. } => None,
         });
-        merged.extend(rows::encode(&all_samples(chunks.collect())?).into_iter().map(Content::Chunk).map(row));
+        merged.extend(rows::encode(&all_samples(chunks.collect())?, encoder).into_iter().map(Content::Chunk).map(row));
     }
     merged.extend(rows::encode_exemplars(&exemplars).into_iter().map(row));
     Ok(merged)
@@ -115,12 +117,13 @@ pub(super) async fn delete(
 ) -> Result<Vec<Written>, LakeError> {
     let mut rows = reader.rows(Arc::clone(file)).await?;
     let mut writer = Writer::default();
+    let mut encoder = ChunkEncoder::default();
     loop {
         let series = rows.next_series().await?;
         let Some(first) = series.first() else { break };
         if meant.contains(&*first.key) {
             for row in series {
-                writer.push(without(row, range)?)?;
+                writer.push(without(row, range, &mut encoder)?)?;
             }
         } else {
             writer.push(series)?;
@@ -136,7 +139,7 @@ pub(super) fn all_samples(chunks: Vec<Chunk>) -> Result<Samples, LakeError> {
 }
 
 /// A row without the samples of a range; as many rows as are left of it.
-fn without(row: Row, range: MillisRange) -> Result<Vec<Row>, LakeError> {
+fn without(row: Row, range: MillisRange, encoder: &mut ChunkEncoder) -> Result<Vec<Row>, LakeError> {
     let (first, last) = row.span();
     let Content::Chunk(chunk) = &row.content else { return Ok(vec![row]) };
     if !range.overlaps(first, last) {
@@ -144,6 +147,6 @@ fn without(row: Row, range: MillisRange) -> Result<Vec<Row>, LakeError> {
     }
     let mut samples = chunk.decode().map_err(|error| LakeError::Unexpected(error.to_string()))?;
     samples.remove(range.start, range.end);
-    let left = rows::encode(&samples).into_iter().map(Content::Chunk);
+    let left = rows::encode(&samples, encoder).into_iter().map(Content::Chunk);
     Ok(left.map(|content| Row { key: row.key.clone(), sequence: row.sequence, content }).collect())
 }

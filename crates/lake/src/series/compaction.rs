@@ -150,3 +150,57 @@ fn without(row: Row, range: MillisRange, encoder: &mut ChunkEncoder) -> Result<V
     let left = rows::encode(&samples, encoder).into_iter().map(Content::Chunk);
     Ok(left.map(|content| Row { key: row.key.clone(), sequence: row.sequence, content }).collect())
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+    use tripod_model::series::{FloatSamples, Labels};
+
+    use super::*;
+
+    fn row(sequence: i64, times: impl Iterator<Item = i64>) -> Vec<Row> {
+        let mut floats = FloatSamples::default();
+        for time in times {
+            floats.push(time, sequence as f64, 0);
+        }
+        let key = Arc::new(SeriesKey::new(&Labels::from_pairs([("__name__", "up")])));
+        let chunks = ChunkEncoder::default().floats(&floats).into_iter().map(Content::Chunk);
+        chunks.map(|content| Row { key: Arc::clone(&key), sequence, content }).collect()
+    }
+
+    fn samples(rows: &[Row]) -> Samples {
+        let mut rows = rows.to_vec();
+        rows.sort_by_key(|row| row.sequence);
+        let chunks = rows.into_iter().filter_map(|row| match row.content {
+            Content::Chunk(chunk) => Some(Chunk::Encoded(chunk.into())),
+            Content::Exemplars { .. } => None,
+        });
+        all_samples(chunks.collect()).unwrap()
+    }
+
+    #[test]
+    fn long_chunks_stay_as_they_are_and_short_ones_become_one() {
+        let long = row(1, 0..480).into_iter().chain(row(2, 480..1000)).collect::<Vec<_>>();
+        let merged = merge_series(long.clone(), &mut ChunkEncoder::default()).unwrap();
+        assert_eq!(merged.iter().map(|row| row.sequence).collect::<Vec<_>>(), [1, 2]);
+        assert_eq!(samples(&merged), samples(&long));
+        let short: Vec<Row> = (0..10).flat_map(|part| row(part, part * 100..part * 100 + 100)).collect();
+        let merged = merge_series(short.clone(), &mut ChunkEncoder::default()).unwrap();
+        assert_eq!(merged.len(), 2, "five hundred samples each");
+        assert_eq!(samples(&merged), samples(&short));
+    }
+
+    proptest! {
+        #[test]
+        fn merging_keeps_every_sample_and_leaves_no_overlap(
+            parts in prop::collection::vec((0i64..2000, 1i64..700, 1i64..4), 1..8),
+        ) {
+            let rows: Vec<Row> = (1..).zip(&parts)
+                .flat_map(|(sequence, (first, count, step))| row(sequence, (0..*count).map(|place| first + place * step)))
+                .collect();
+            let merged = merge_series(rows.clone(), &mut ChunkEncoder::default()).unwrap();
+            prop_assert_eq!(samples(&merged), samples(&rows));
+            prop_assert!(merged.windows(2).all(|pair| pair[0].span().1 < pair[1].span().0));
+        }
+    }
+}

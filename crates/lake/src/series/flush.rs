@@ -14,13 +14,14 @@ const BATCH_SERIES: usize = 4096;
 /// Files with all that was set aside. Blocks; besides the files there is a batch of series at a time in memory.
 pub(super) fn write(frozen: &Frozen) -> Result<Vec<Written>, LakeError> {
     let sequence = frozen.last_lsn as i64;
-    let mut by_name: Vec<&FrozenSeries> = frozen.series.iter().collect();
-    by_name.sort_by(|a, b| a.labels.metric_name().cmp(&b.labels.metric_name()));
+    let named = frozen.series.iter().map(|series| (series.labels.metric_name().unwrap_or_default(), series));
+    let mut by_name: Vec<(&str, &FrozenSeries)> = named.collect();
+    by_name.sort_by_key(|(name, _)| *name);
     let mut writer = Writer::default();
     let mut batch: Vec<Keyed<'_>> = Vec::with_capacity(BATCH_SERIES);
-    for of_metric in by_name.chunk_by(|a, b| a.labels.metric_name() == b.labels.metric_name()) {
+    for of_metric in by_name.chunk_by(|a, b| a.0 == b.0) {
         let mut keyed: Vec<Keyed<'_>> =
-            of_metric.iter().map(|series| (Arc::new(SeriesKey::new(&series.labels)), *series)).collect();
+            of_metric.iter().map(|(_, series)| (Arc::new(SeriesKey::new(&series.labels)), *series)).collect();
         keyed.sort_unstable_by(|a, b| a.0.cmp(&b.0));
         for each in keyed {
             batch.push(each);

@@ -223,8 +223,12 @@ impl SeriesShard {
 
     /// Moves the samples in memory into the table. On an error they stay where they are, visible and in the log.
     pub(crate) async fn flush(&self) -> Result<(), LakeError> {
-        let start = Instant::now();
         let mut table = self.table.lock().await;
+        self.flush_into(&mut table).await
+    }
+
+    async fn flush_into(&self, table: &mut Table) -> Result<(), LakeError> {
+        let start = Instant::now();
         table.settle().await?;
         self.cut().await?;
         let Some(frozen) = self.head.state.read().frozen.clone() else { return Ok(()) };
@@ -250,7 +254,6 @@ impl SeriesShard {
             }
             self.head.replace(self.with(&[], added), true);
         }
-        drop(table);
         self.wal.release(frozen.last_lsn)?;
         self.meters.flushed.increment(frozen.samples as u64);
         self.meters.flush_seconds.record(start.elapsed());
@@ -356,12 +359,13 @@ impl SeriesShard {
         Ok(())
     }
 
-    /// Rewrites the files that hold what is meant, without it. The samples in memory are flushed first.
+    /// Rewrites the files that hold what is meant, without it, one after the other. The samples in memory are flushed
+    /// first, and nothing else is until the end: what comes meanwhile stays in memory and is kept.
     pub(crate) async fn delete(&self, query: &LabelQuery) -> Result<(), LakeError> {
-        self.flush().await?;
         let mut table = self.table.lock().await;
-        table.settle().await?;
-        let (mut gone, mut written) = (Vec::new(), Vec::new());
+        // Once more, since the first flush may move no more than what an earlier one could not.
+        self.flush_into(&mut table).await?;
+        self.flush_into(&mut table).await?;
         for file in self.current_files().iter() {
             if !query.range.overlaps(file.min_time, file.max_time) {
                 continue;
@@ -375,12 +379,9 @@ impl SeriesShard {
             if meant.is_empty() {
                 continue;
             }
-            written.extend(compaction::delete(&self.reader, file, &meant, query.range).await?);
-            gone.push(Arc::clone(file));
-        }
-        if !gone.is_empty() {
+            let written = compaction::delete(&self.reader, file, &meant, query.range).await?;
             let operation = DeltaOperation::Delete { predicate: None };
-            self.exchange(&mut table, gone, written, true, operation).await?;
+            self.exchange(&mut table, vec![Arc::clone(file)], written, true, operation).await?;
         }
         self.head.forget_newest(&query.matcher_sets, query.range);
         Ok(())

@@ -13,7 +13,7 @@ use super::{LabelMatcher, MatchOp, NameCount, SeriesStatistics};
 pub struct LabelIndex {
     ids: HashMap<Labels, u32, ahash::RandomState>,
     labels: Vec<Labels>,
-    free: Vec<u32>,
+    free: RoaringBitmap,
     all: RoaringBitmap,
     names: HashMap<Box<str>, Values, ahash::RandomState>,
 }
@@ -100,14 +100,14 @@ impl LabelIndex {
         &self.all
     }
 
-    /// The number of a series, a new one if it is not there. New numbers are below all that were ever given out, or
-    /// the next.
+    /// The number of a series, a new one if it is not there: the lowest that is free.
     pub fn insert(&mut self, labels: &Labels) -> u32 {
         if let Some(id) = self.ids.get(labels) {
             return *id;
         }
-        let id = match self.free.pop() {
+        let id = match self.free.min() {
             Some(id) => {
+                self.free.remove(id);
                 self.labels[id as usize] = labels.clone();
                 id
             }
@@ -149,7 +149,31 @@ impl LabelIndex {
                 self.names.remove(name);
             }
         }
-        self.free.push(id);
+        self.free.insert(id);
+    }
+
+    /// Gives back the memory of series that were removed. All numbers in use are below the one that is returned.
+    pub fn shrink(&mut self) -> usize {
+        let end = self.all.max().map_or(0, |id| id as usize + 1);
+        self.labels.truncate(end);
+        self.free.remove_range(end as u32..);
+        // Twice the room is left, for growth that may follow.
+        if self.labels.capacity() / 4 > end {
+            self.labels.shrink_to(end * 2);
+        }
+        if self.ids.capacity() / 4 > self.ids.len() {
+            self.ids.shrink_to(self.ids.len() * 2);
+        }
+        end
+    }
+
+    /// Whether any series has a label of this name with a value that begins so.
+    pub fn has_prefix(&self, name: &str, prefix: &str) -> bool {
+        let from: (Bound<&str>, Bound<&str>) = (Bound::Included(prefix), Bound::Unbounded);
+        let values = self.names.get(name);
+        values
+            .and_then(|values| values.range::<str, _>(from).next())
+            .is_some_and(|(value, _)| value.starts_with(prefix))
     }
 
     /// The series for which all matchers hold.
@@ -349,5 +373,24 @@ mod tests {
         index.remove(first);
         assert!(index.is_empty());
         assert_eq!(index.insert(&Labels::from_pairs([("a", "y")])), first);
+    }
+
+    #[test]
+    fn what_removed_series_took_is_given_back() {
+        let mut index = LabelIndex::default();
+        let series = |number: u32| Labels::from_pairs([("a", "x"), ("b", &*format!("v{number}"))]);
+        for number in 0..10_000 {
+            assert_eq!(index.insert(&series(number)), number);
+        }
+        (0..10_000).filter(|id| *id != 7 && *id != 20).for_each(|id| index.remove(id));
+        assert_eq!(index.shrink(), 21);
+        assert_eq!((index.labels.len(), index.ids.len(), index.free.len()), (21, 2, 19));
+        assert!(index.labels.capacity() <= 84 && index.ids.capacity() <= 84, "{}", index.ids.capacity());
+        assert_eq!(index.names["b"].len(), 2);
+        assert_eq!((index.insert(&series(1)), index.insert(&series(7))), (0, 7));
+        assert!(index.has_prefix("b", "v2") && !index.has_prefix("b", "v3") && !index.has_prefix("c", ""));
+        [0, 7, 20].into_iter().for_each(|id| index.remove(id));
+        assert_eq!((index.shrink(), index.names.len()), (0, 0));
+        assert_eq!(index.insert(&series(3)), 0);
     }
 }

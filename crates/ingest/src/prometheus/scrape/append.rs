@@ -21,7 +21,12 @@ pub(super) struct SeriesCache {
     entries: HashMap<Box<[u8]>, Entry>,
     scrape: u64,
     metadata: Arc<HashMap<String, SeriesMetadata>>,
+    /// The scrape in which each family was last told of.
+    families: HashMap<String, u64>,
 }
+
+/// A family that is not told of in so many scrapes is forgotten, as by Prometheus.
+const FAMILY_SCRAPES: u64 = 10;
 
 #[derive(Debug)]
 struct Entry {
@@ -100,8 +105,13 @@ impl SeriesCache {
             // Or a target that fails with other series each time would fill the memory.
             let scrape = self.scrape;
             self.entries.retain(|_, entry| entry.seen != scrape);
+            self.families.retain(|_, told| *told != scrape);
             return (appended, outcome);
         }
+        let scrape = self.scrape;
+        self.families.retain(|_, told| scrape - *told <= FAMILY_SCRAPES);
+        let mut metadata = metadata;
+        metadata.retain(|family, _| self.families.contains_key(family));
         if metadata != *self.metadata {
             appended.batch.metadata = metadata
                 .iter()
@@ -229,6 +239,12 @@ impl ScrapeSink<'_> {
 
 impl ExpositionSink for ScrapeSink<'_> {
     fn metadata(&mut self, family: &str, metadata: Metadata<'_>) {
+        match self.cache.families.get_mut(family) {
+            Some(told) => *told = self.cache.scrape,
+            None => {
+                self.cache.families.insert(family.to_owned(), self.cache.scrape);
+            }
+        }
         merge(&mut self.metadata, family, metadata);
     }
 
@@ -343,4 +359,35 @@ fn within_buckets(mut histogram: Arc<FloatHistogram>, limit: u64) -> Result<Arc<
         histogram = Arc::new(histogram.to_schema(histogram.schema - 1));
     }
     Ok(histogram)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use super::*;
+    use crate::prometheus::scrape::ScrapeConfiguration;
+
+    /// A target whose metrics have other names and labels with each scrape.
+    #[test]
+    fn a_target_with_ever_new_series_takes_no_more_memory() {
+        let text = "scrape_configs: [{job_name: j, sample_limit: 10}]";
+        let configuration = ScrapeConfiguration::from_yaml(text, Path::new("/")).unwrap();
+        let job = &configuration.jobs[0];
+        let target = Labels::from_pairs([("instance", "i")]);
+        let mut cache = SeriesCache::default();
+        for scrape in 0..100 {
+            let series = if scrape % 7 == 3 { 20 } else { 5 };
+            let line = |series| format!("# TYPE f_{scrape}_{series} gauge\nf_{scrape}_{series} 1\n");
+            let body: String = (0..series).map(line).collect();
+            let (appended, outcome) = cache.append(job, &target, Format::Text, body.as_bytes(), scrape);
+            assert_eq!(outcome.is_ok(), series == 5, "{outcome:?}");
+            let stale = appended.batch.floats.iter().filter(|sample| tripod_model::series::is_stale(sample.value));
+            assert_eq!(stale.count(), if scrape == 0 || scrape % 7 == 4 { 0 } else { 5 }, "scrape {scrape}");
+            assert!(cache.entries.len() <= 5, "{} series", cache.entries.len());
+            assert!(cache.metadata.len() <= 55 && cache.families.len() <= 55, "{} families", cache.metadata.len());
+            let now = format!("f_{scrape}_0");
+            assert_eq!(cache.metadata.contains_key(&now), outcome.is_ok());
+        }
+    }
 }

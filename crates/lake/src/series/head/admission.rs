@@ -143,10 +143,10 @@ impl Admission<'_> {
     }
 
     fn judge_exemplar(&mut self, state: &mut State, series: u32, exemplar: SeriesExemplar) {
-        let Ok(id) = self.id(state, series) else { return };
         if state.exemplar_count + self.record.exemplars.len() >= self.settings.max_exemplars_in_memory {
             return;
         }
+        let Ok(id) = self.id(state, series) else { return };
         self.name(state, series, id);
         self.appended.exemplars += 1;
         self.record.exemplars.push((id, exemplar));

@@ -10,13 +10,13 @@ mod names;
 mod open_series;
 mod view;
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Instant;
 
 use parking_lot::RwLock;
-use tripod_model::series::{FloatHistogram, Labels, SeriesExemplar, SeriesMetadata};
+use tripod_model::series::{FloatHistogram, Labels, METRIC_NAME, SeriesExemplar, SeriesMetadata};
 use tripod_storage::series::{LabelIndex, LabelMatcher, MillisRange};
 
 use super::record::{Float, Histogram, SamplesRecord};
@@ -24,6 +24,9 @@ use crate::data_file::Files;
 pub(super) use frozen::{Frozen, FrozenSeries};
 pub(super) use names::Names;
 use open_series::{Newest, Series};
+
+/// So many families may be described that have no series in memory, or as many as have some.
+const IDLE_FAMILIES: usize = 1_000;
 
 /// All series in memory and the files of the table, in one state so that a query sees each sample in one place.
 #[derive(Debug)]
@@ -59,6 +62,8 @@ pub(super) struct State {
     pub(super) metadata: BTreeMap<String, SeriesMetadata>,
     /// The metadata has changed since it was last stored.
     pub(super) metadata_is_new: bool,
+    /// Families without a series at the last flush.
+    idle_families: HashSet<String>,
 }
 
 impl Head {
@@ -86,6 +91,7 @@ impl Head {
     pub(super) fn begin_epoch(&self, state: &mut State) {
         state.epoch += 1;
     }
+
     /// Takes what the log holds as record `lsn`; called in the log's order.
     pub(super) fn apply(&self, lsn: u64, record: SamplesRecord) {
         let mut state = self.state.write();
@@ -152,15 +158,21 @@ impl Head {
                 state.index.remove(id);
             }
         }
+        let end = state.index.shrink();
+        state.series.truncate(end);
+        if state.series.capacity() / 4 > end {
+            state.series.shrink_to(end * 2);
+        }
+        state.forget_families();
     }
 
-    /// Forgets what the newest samples were of series whose samples were deleted, so that they may come anew.
+    /// Forgets what the newest samples were of series whose samples in files were deleted, so that they may come anew.
     pub(super) fn forget_newest(&self, sets: &[Vec<LabelMatcher>], range: MillisRange) {
         let mut state = self.state.write();
         for id in state.index.select_any(sets) {
-            let newest = &mut state.series[id as usize].newest;
-            if newest.as_ref().is_some_and(|(newest, _)| range.contains(*newest)) {
-                *newest = None;
+            let series = &mut state.series[id as usize];
+            if series.newest.as_ref().is_some_and(|(newest, _)| range.contains(*newest)) {
+                series.newest = series.newest_in_memory();
             }
         }
     }
@@ -170,6 +182,18 @@ impl State {
     /// Whether there is nothing to be flushed.
     pub(super) fn is_empty(&self) -> bool {
         self.samples == 0 && self.exemplar_count == 0 && !self.metadata_is_new
+    }
+
+    /// Forgets what is known of families that had no series at the flush before either, when there are more of them than
+    /// of others. A family's series have its name, or one that begins with it.
+    fn forget_families(&mut self) {
+        let idle = self.metadata.keys().filter(|family| !self.index.has_prefix(METRIC_NAME, family));
+        let idle: HashSet<String> = idle.cloned().collect();
+        let before = std::mem::replace(&mut self.idle_families, idle);
+        let idle = &self.idle_families;
+        if idle.len() > IDLE_FAMILIES.max(self.metadata.len() - idle.len()) {
+            self.metadata.retain(|family, _| !(idle.contains(family) && before.contains(family)));
+        }
     }
 
     fn insert(&mut self, labels: &Labels) -> u32 {
@@ -187,5 +211,79 @@ impl State {
             *newest = Some((timestamp, value));
         }
         self.newest = self.newest.max(Some(timestamp));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tripod_storage::series::{FloatSample, HistogramSample, SeriesBatch};
+
+    use super::*;
+    use crate::settings::SeriesSettings;
+
+    /// Series of one generation, each of a family of its own, with a sample, a histogram and an exemplar.
+    fn generation(number: i64, count: u32) -> SeriesBatch {
+        let family = |series: u32| format!("family_{number}_{series}");
+        let labels =
+            |series: u32| Labels::from_pairs([("__name__", &*family(series)), ("generation", &number.to_string())]);
+        let exemplar = SeriesExemplar { labels: Labels::empty(), value: 1.0, timestamp: number };
+        let histogram = |series| {
+            let value = Arc::new(FloatHistogram::default());
+            HistogramSample { series, timestamp: number + 1, start: 0, value }
+        };
+        SeriesBatch {
+            labels: (0..count).map(labels).collect(),
+            floats: (0..count).map(|series| FloatSample { series, timestamp: number, start: 0, value: 1.0 }).collect(),
+            histograms: (0..count).map(histogram).collect(),
+            exemplars: (0..count).map(|series| (series, exemplar.clone())).collect(),
+            metadata: (0..count).map(|series| (family(series), SeriesMetadata::default())).collect(),
+        }
+    }
+
+    fn append(head: &Head, lsn: u64, batch: SeriesBatch) {
+        let admitted = head.admit(&mut head.state.write(), batch, &SeriesSettings::default()).unwrap();
+        head.apply(lsn, admitted.record);
+    }
+
+    fn flush(head: &Head, lsn: u64) {
+        head.begin_epoch(&mut head.state.write());
+        head.freeze(Some(lsn));
+        head.replace(Files::default(), true);
+    }
+
+    #[test]
+    fn series_that_sleep_through_two_flushes_leave_nothing_behind() {
+        let head = Head::new(Files::default(), BTreeMap::new());
+        append(&head, 1, generation(-1, 3));
+        for lsn in 1..40 {
+            // One generation is much larger than the others.
+            append(&head, lsn * 3, generation(lsn as i64, if lsn == 20 { 20_000 } else { 100 }));
+            // This one stays.
+            let stays = SeriesBatch { floats: generation(lsn as i64, 1).floats, ..generation(-1, 1) };
+            append(&head, lsn * 3 + 1, SeriesBatch { histograms: Vec::new(), exemplars: Vec::new(), ..stays });
+            flush(&head, lsn * 3 + 2);
+            let state = head.state.read();
+            assert_eq!((state.samples, state.bytes, state.exemplar_count, state.exemplars.len()), (0, 0, 0, 0));
+            if lsn != 20 {
+                assert_eq!(state.index.len(), if lsn == 1 { 103 } else { 101 }, "flush {lsn}");
+            }
+            if lsn > 2 && !(20..22).contains(&lsn) {
+                assert!(state.metadata.len() <= 1_201, "{} families at flush {lsn}", state.metadata.len());
+                assert!(state.series.len() <= 203, "{} places at flush {lsn}", state.series.len());
+                assert!(state.series.capacity() <= 1_000, "room for {}", state.series.capacity());
+            }
+        }
+        for lsn in 200..203 {
+            let name = Labels::from_pairs([("__name__", "last")]);
+            let floats = generation(lsn as i64, 1).floats;
+            append(&head, lsn, SeriesBatch { labels: vec![name], floats, ..SeriesBatch::default() });
+            flush(&head, lsn);
+        }
+        let state = head.state.read();
+        assert_eq!(state.index.len(), 1);
+        assert!(state.metadata.len() <= IDLE_FAMILIES && state.idle_families.len() <= IDLE_FAMILIES);
+        let known = state.index.statistics(10);
+        assert_eq!((known.label_pairs, known.values_by_label.len()), (1, 1));
+        assert!(state.series.len() <= 203);
     }
 }

@@ -64,6 +64,10 @@ impl Head {
         let state = &mut *state;
         let run = names.runs.entry(record.run).or_default();
         for (number, labels) in std::mem::take(&mut record.series) {
+            if run.ids.contains_key(&number) {
+                // They came before, and mean the same in this run.
+                continue;
+            }
             run.ids.insert(number, state.insert(&labels));
             if let Some(waiting) = run.waiting.remove(&number) {
                 waiting.go_before(record);

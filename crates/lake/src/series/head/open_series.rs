@@ -39,6 +39,19 @@ impl Series {
         self.floats.is_empty() && self.more.is_none()
     }
 
+    /// The newest sample that is in memory and not set aside.
+    pub(super) fn newest_in_memory(&self) -> Option<(i64, Newest)> {
+        let last =
+            |floats: &FloatSamples| Some((*floats.timestamps.last()?, Newest::Float(floats.values.last()?.to_bits())));
+        let more = self.more.as_deref();
+        let histogram = more.and_then(|more| {
+            let value = Arc::clone(more.histograms.values.last()?);
+            Some((*more.histograms.timestamps.last()?, Newest::Histogram(value)))
+        });
+        let all = [last(&self.floats.samples()), more.and_then(|more| last(&more.late)), histogram];
+        all.into_iter().flatten().max_by_key(|(timestamp, _)| *timestamp)
+    }
+
     /// Whether the sample that is there at a time, if any, has this value. `decoded` is the chunk of the series that was
     /// last looked into: late samples come many at a time, and nothing is added while a batch is judged.
     pub(super) fn is_same(

@@ -1,6 +1,8 @@
 //! The seam's tests of series on the lake, in each state that samples can be in.
 
+mod churn;
 mod damage;
+mod deletion;
 mod refused;
 mod scripted;
 mod scripts;

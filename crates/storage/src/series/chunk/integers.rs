@@ -79,11 +79,21 @@ fn encode_block(numbers: &[u64], out: &mut Vec<u8>) {
     for number in numbers {
         widths[bits(*number) as usize] += 1;
     }
+    // Few widths occur, as a rule.
+    let mut occurring = [(0usize, 0usize); 65];
+    let mut distinct = 0;
+    for (width, count) in widths.iter().enumerate().filter(|(_, count)| **count > 0) {
+        occurring[distinct] = (width, *count);
+        distinct += 1;
+    }
+    let occurring = &occurring[..distinct];
+    let widest = occurring.last().map_or(0, |(width, _)| *width);
     let cost = |width: usize| {
-        let exceptions = (width + 1..=64).map(|each| widths[each] * (1 + (each - width).div_ceil(7)));
+        let wider = occurring.iter().rev().take_while(|(each, _)| *each > width);
+        let exceptions = wider.map(|(each, count)| count * (1 + (each - width).div_ceil(7)));
         (numbers.len() * width).div_ceil(8) + exceptions.sum::<usize>()
     };
-    let width = (0..=64).min_by_key(|width| cost(*width)).unwrap_or(64);
+    let width = (0..=widest).min_by_key(|width| cost(*width)).unwrap_or(widest);
     let exceptions: usize = widths[width + 1..].iter().sum();
     out.push(width as u8);
     // A block of exceptions only would cost more than a wider one, so the number fits a byte.

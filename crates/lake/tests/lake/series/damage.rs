@@ -34,6 +34,21 @@ fn damage(directory: &Path, which: impl IntoIterator<Item = usize>) {
     fs::write(&segment, bytes).unwrap();
 }
 
+/// Makes the log what an earlier build would have written: its records did not begin with the run, which takes a byte here.
+fn make_earlier(directory: &Path) {
+    for segment in files(&directory.join("wal-series"), "wal") {
+        let bytes = fs::read(&segment).unwrap();
+        let mut earlier = segment_header().to_vec();
+        for found in scan(&bytes) {
+            let Found::Record { lsn, tag, payload } = found else { panic!("{found:?}") };
+            let (tag, payload) = if tag == 3 { (1, &payload[1..]) } else { (tag, payload) };
+            earlier.extend(encode_record(lsn, tag, &[payload]));
+            earlier.extend(payload);
+        }
+        fs::write(&segment, earlier).unwrap();
+    }
+}
+
 /// A lake that was given a record at each of these times and then crashed.
 async fn crashed(records: std::ops::Range<i64>) -> tempfile::TempDir {
     let directory = tempfile::tempdir().unwrap();
@@ -142,16 +157,7 @@ async fn samples_without_labels_join_no_series_of_an_earlier_run() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn records_of_earlier_builds_are_read() {
     let directory = crashed(0..3).await;
-    let segment = files(&directory.path().join("wal-series"), "wal").pop().unwrap();
-    let bytes = fs::read(&segment).unwrap();
-    let mut earlier = segment_header().to_vec();
-    for found in scan(&bytes) {
-        let Found::Record { lsn, tag: 3, payload } = found else { panic!("{found:?}") };
-        // They did not begin with the run, which takes a byte here.
-        earlier.extend(encode_record(lsn, 1, &[&payload[1..]]));
-        earlier.extend(&payload[1..]);
-    }
-    fs::write(&segment, earlier).unwrap();
+    make_earlier(directory.path());
     let lake = open_when_free(settings(directory.path())).await;
     assert_eq!(times(&lake).await, [0, 1, 2]);
     lake.append_series(batch("x", 3, 1.0)).await.unwrap();
@@ -160,4 +166,29 @@ async fn records_of_earlier_builds_are_read() {
     let lake = open_when_free(settings(directory.path())).await;
     assert_eq!(times(&lake).await, [0, 1, 2, 3]);
     lake.close().await.unwrap();
+}
+
+/// In records of earlier builds, which do not name their run, labels say anew what a number means.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn numbers_of_earlier_builds_mean_what_was_said_last() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path();
+    let lake = open_when_free(settings(path)).await;
+    lake.append_series(batch("a", 1, 1.0)).await.unwrap();
+    lake.append_series(batch("b", 1, 1.0)).await.unwrap();
+    lake.flush().await.unwrap();
+    lake.append_series(batch("b", 2, 1.0)).await.unwrap();
+    lake.abandon().await;
+    drop(lake);
+    let lake = open_when_free(settings(path)).await;
+    for time in 11..14 {
+        lake.append_series(batch("c", time, 1.0)).await.unwrap();
+    }
+    lake.abandon().await;
+    drop(lake);
+    make_earlier(path);
+    let lake = open_when_free(settings(path)).await;
+    let found = [("a".to_owned(), vec![1]), ("b".to_owned(), vec![1, 2]), ("c".to_owned(), vec![11, 12, 13])];
+    assert_eq!(all(&lake).await, found);
+    lake.abandon().await;
 }

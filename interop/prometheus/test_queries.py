@@ -1,8 +1,10 @@
 """The same samples, the same queries, the same answers."""
 
+from collections import Counter
+
 import pytest
 
-from answers import ask, compare
+from answers import ask, compare, counted
 from queries import all_queries, sorted_ones
 from samples import END, START
 
@@ -18,7 +20,6 @@ GRIDS = [
 OTHERWISE = {
     "ln(odd)": "the logarithm of the smallest number is -744.4; Go's assembly for amd64 takes it for a normal one",
     "log10(odd)": "as ln",
-    'label_replace(up, "not valid \\xff", "x", "job", ".*")': "texts are UTF-8 here, so it is refused sooner, as bad_data",
     "histogram_quantile(0.5, lost)": "with observations of NaN Prometheus goes on with another bucket, and answers 1e18 for 0.7",
     "histogram_quantile(0.95, lost)": "as above",
     "histogram_quantile(0, lost)": "as above",
@@ -34,7 +35,18 @@ def differences(pair, query: str, ordered: bool = False) -> list[str]:
         theirs, ours = (ask(server.url, path, parameters) for server in pair)
         what = ", ".join(f"{key}={value}" for key, value in parameters.items() if key != "query")
         found += [f"{path} {what}: {each}" for each in compare(theirs, ours, ordered)]
+        if "step" in parameters and (counts := counted(ours)):
+            steps = counted_by_step(pair.prometheus, **parameters)
+            found += [f"{path} {what}: {steps} in all steps and {counts}"] if steps != counts else []
     return found
+
+
+def counted_by_step(server, query: str, start: float, end: float, step: float) -> dict:
+    """What remarks on a range should count: those on an instant are right, so their sum over the steps."""
+    counts = Counter()
+    for time in range(round(start * 1000), round(end * 1000) + 1, round(step * 1000)):
+        counts.update(counted(ask(server.url, "/api/v1/query", {"query": query, "time": time / 1000})))
+    return dict(counts)
 
 
 @pytest.mark.parametrize("query", [query for query in all_queries() if query not in OTHERWISE])

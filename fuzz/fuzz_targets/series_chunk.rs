@@ -6,7 +6,7 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use tripod_storage::series::chunk::{encode_floats, encode_histograms};
+use tripod_storage::series::chunk::ChunkEncoder;
 use tripod_storage::series::{ChunkKind, EncodedChunk};
 
 /// A column with its head and checksum.
@@ -43,7 +43,8 @@ fuzz_target!(|bytes: &[u8]| {
         chunk.timestamps = column(count, steady).into();
     }
     let Ok(samples) = chunk.decode() else { return };
-    let again = if is_float { encode_floats(&samples.floats) } else { encode_histograms(&samples.histograms) };
+    let mut encoder = ChunkEncoder::default();
+    let again = if is_float { encoder.floats(&samples.floats) } else { encoder.histograms(&samples.histograms) };
     let mut decoded = 0;
     for chunk in &again {
         decoded += chunk.decode().expect("what was encoded decodes").len();

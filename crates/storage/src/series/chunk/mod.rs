@@ -13,6 +13,7 @@
 //! column once (`docs/decisions/0014-chunks-of-samples.md`).
 
 mod bits;
+mod encoder;
 mod floats;
 mod histograms;
 mod integers;
@@ -24,6 +25,7 @@ use bytes::Bytes;
 use tripod_model::series::{FloatHistogram, FloatSamples, HistogramSamples, Samples};
 
 pub use bits::BitWriter;
+pub use encoder::ChunkEncoder;
 pub use open::OpenChunk;
 
 use bits::{put_varint, take, take_varint};
@@ -85,40 +87,6 @@ pub struct ChunkError {
     problem: &'static str,
 }
 
-/// Encodes float samples; as many chunks as their number needs.
-pub fn encode_floats(samples: &FloatSamples) -> Vec<EncodedChunk> {
-    let starts = &samples.start_timestamps;
-    let mut chunks = Vec::new();
-    let mut from = 0;
-    for times in samples.timestamps.chunks(MOST_SAMPLES) {
-        let place = from..from + times.len();
-        let values = column(times.len(), |out| floats::encode(&samples.values[place.clone()], out));
-        chunks.extend(chunk(ChunkKind::Float, times, starts.get(place), values));
-        from += times.len();
-    }
-    chunks
-}
-
-/// Encodes native histograms; as many chunks as their number and size need.
-pub fn encode_histograms(samples: &HistogramSamples) -> Vec<EncodedChunk> {
-    let mut chunks = Vec::new();
-    let mut from = 0;
-    while from < samples.values.len() {
-        let mut numbers = 0;
-        let sizes = samples.values[from..].iter().take(MOST_SAMPLES).map(|value| {
-            numbers += histograms::numbers(value);
-            numbers
-        });
-        let count = sizes.take_while(|numbers| *numbers <= histograms::MOST_NUMBERS).count().max(1);
-        let place = from..from + count;
-        let values = column(count, |out| histograms::encode(&samples.values[place.clone()], out));
-        let times = &samples.timestamps[place.clone()];
-        chunks.extend(chunk(ChunkKind::Histogram, times, samples.start_timestamps.get(place), values));
-        from += count;
-    }
-    chunks
-}
-
 /// One histogram, for records that hold single samples; without head or checksum.
 pub fn encode_histogram(histogram: &Arc<FloatHistogram>) -> Vec<u8> {
     let mut out = Vec::new();
@@ -129,19 +97,6 @@ pub fn encode_histogram(histogram: &Arc<FloatHistogram>) -> Vec<u8> {
 /// The inverse of [`encode_histogram`]; `None` when the bytes are not what that writes.
 pub fn decode_histogram(bytes: &[u8]) -> Option<FloatHistogram> {
     histograms::decode(bytes, 1)?.pop().map(Arc::unwrap_or_clone)
-}
-
-fn chunk(kind: ChunkKind, times: &[i64], starts: Option<&[i64]>, values: Bytes) -> Option<EncodedChunk> {
-    let starts = starts.filter(|starts| starts.iter().any(|start| *start != 0));
-    Some(EncodedChunk {
-        kind,
-        count: times.len() as u32,
-        first: *times.first()?,
-        last: *times.last()?,
-        timestamps: column(times.len(), |out| integers::encode(times, out)),
-        start_timestamps: starts.map(|starts| column(starts.len(), |out| integers::encode(starts, out))),
-        values,
-    })
 }
 
 fn column(count: usize, encode: impl FnOnce(&mut Vec<u8>)) -> Bytes {

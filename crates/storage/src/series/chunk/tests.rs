@@ -43,7 +43,7 @@ proptest! {
         for ((time, bits), start) in times.into_iter().zip(bits).zip(starts) {
             samples.push(time, f64::from_bits(bits), start);
         }
-        let chunks = encode_floats(&samples);
+        let chunks = ChunkEncoder::default().floats(&samples);
         prop_assert_eq!(chunks.len(), 1);
         let mut decoded = chunks[0].decode().unwrap().floats;
         if decoded.start_timestamps.is_empty() {
@@ -61,7 +61,7 @@ proptest! {
         for (time, value) in run.into_iter().flat_map(|(value, times)| vec![value; times]).enumerate() {
             samples.push(time as i64, Arc::new(value), 7);
         }
-        let chunks = encode_histograms(&samples);
+        let chunks = ChunkEncoder::default().histograms(&samples);
         prop_assert_eq!(chunks.len(), 1);
         prop_assert_eq!(chunks[0].decode().unwrap().histograms, samples);
     }
@@ -72,7 +72,7 @@ proptest! {
         for index in 0..200i64 {
             samples.push(index * 15_000 + index % 3, index as f64 / 10.0, 0);
         }
-        let mut chunk = encode_floats(&samples).remove(0);
+        let mut chunk = ChunkEncoder::default().floats(&samples).remove(0);
         let bytes = if column == 0 { &mut chunk.timestamps } else { &mut chunk.values };
         let mut damaged = bytes.to_vec();
         let at = place.index(damaged.len());
@@ -109,7 +109,7 @@ fn long_columns_are_cut() {
     for index in 0..MOST_SAMPLES as i64 + 10 {
         samples.push(index, 1.0, 1);
     }
-    let chunks = encode_floats(&samples);
+    let chunks = ChunkEncoder::default().floats(&samples);
     assert_eq!(chunks.iter().map(|chunk| chunk.count).collect::<Vec<_>>(), [MOST_SAMPLES as u32, 10]);
     assert_eq!(chunks[1].decode().unwrap().floats.timestamps[0], MOST_SAMPLES as i64);
     assert!(chunks[0].bytes() < 60, "{}", chunks[0].bytes());

@@ -1,8 +1,8 @@
 //! Settings of the C library's allocator, which is the program's.
 //!
 //! As it comes it has eight arenas a core, each of which keeps what it once had, and after a few large blocks were freed
-//! it takes the next ones from arenas too: a server that gathers samples and writes them out every two hours then holds
-//! twice of what it uses (`bench/RESULTS.md`).
+//! it takes the next ones from arenas too: a server that gathers samples and writes them out every two hours then holds a
+//! third more than it uses (`bench/RESULTS.md`).
 
 /// Arenas; more would help more threads than allocate at a time.
 #[cfg(all(target_os = "linux", target_env = "gnu"))]

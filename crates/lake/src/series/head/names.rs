@@ -64,8 +64,8 @@ impl Head {
         let state = &mut *state;
         let run = names.runs.entry(record.run).or_default();
         for (number, labels) in std::mem::take(&mut record.series) {
-            if run.ids.contains_key(&number) {
-                // They came before, and mean the same in this run.
+            if record.run != 0 && run.ids.contains_key(&number) {
+                // They came before, and the number means the same as long as the run is known.
                 continue;
             }
             run.ids.insert(number, state.insert(&labels));

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 import requests
 
 RELATIVE = 1e-12
-# Prometheus adds these up twice over the steps of a range, up to numbers below zero.
-COUNTS = re.compile(r"over -?\d+ samples|\(-?\d+ occurrences\) ")
+# A remark that says how many samples it is about, and where in the query.
+COUNTED = re.compile(r"(?P<text>.*), from buckets (?P<what>.*), over (?P<count>-?\d+) samples (?P<when>.*) (?P<place>\(\d+:\d+\))")
 
 
 @dataclass
@@ -77,15 +77,23 @@ def short(value) -> str:
     return text if len(text) < 300 else text[:300] + "…"
 
 
+def counted(answer: Answer) -> dict:
+    """How many samples remarks are about, by their text and place."""
+    remarks = map(COUNTED.fullmatch, answer.body.get("infos", []) + answer.body.get("warnings", []))
+    return {(remark["text"], remark["place"]): int(remark["count"]) for remark in remarks if remark}
+
+
 def compare(theirs: Answer, ours: Answer, ordered: bool = False) -> list[str]:
     """What is different: first Prometheus', then Tripod's."""
     def normal(body):
         body = dict(body)
         for remarks in ("warnings", "infos"):
-            # In no order there.
-            body[remarks] = sorted(body.get(remarks, []))
+            told = body.get(remarks, [])
             if is_range:
-                body[remarks] = [COUNTS.sub("", remark) for remark in body[remarks]]
+                # There each step doubles the count of those before, past 2^63 too; what it should be, `counted` tells.
+                told = [COUNTED.sub(r"\g<text> \g<what> \g<when> \g<place>", remark) for remark in told]
+            # In no order there.
+            body[remarks] = sorted(told)
         data = body.get("data")
         if isinstance(data, dict) and isinstance(data.get("result"), list) and data.get("resultType") in ("vector", "matrix"):
             if not ordered:

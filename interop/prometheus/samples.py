@@ -205,8 +205,13 @@ def texts(_):
 def all_series() -> list[Series]:
     chance = random.Random(67)
     kinds = (counters, gauges, comings_and_goings, classic, native, names, texts)
-    # Sorted as they come in: results whose order Prometheus leaves open have that of creation there, and that of labels here.
     return sorted((each for kind in kinds for each in kind(chance)), key=lambda each: sorted(each.labels.items()))
+
+
+def shuffled_series() -> list[Series]:
+    series = all_series()
+    random.Random(67).shuffle(series)
+    return series
 
 
 def requests(all_of: list[Series], minutes: int = 10):

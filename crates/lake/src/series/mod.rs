@@ -94,6 +94,10 @@ impl Meters {
 }
 
 /// Tells the head when a record did not get into the log.
+///
+/// Its samples stay known as the newest of their series: they may come again, and another value of the same time is
+/// refused. To forget them would be wrong while a record with the same samples is on its way. One that is refused for its
+/// epoch lies in the log, and a replay would put it before another value that was taken meanwhile.
 struct InFlight {
     head: Arc<Head>,
     epoch: u32,

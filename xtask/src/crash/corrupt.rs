@@ -145,14 +145,14 @@ async fn damage_stretch(damaged: u32, args: &Args, bin: &Path, seed: u64) -> Res
     let server = Server::start(&launch).await.context("the server does not start with a damaged log")?;
     let findings = verify::verify(&server, &ledger).await?;
     let unnamed = value(&server.metrics().await?, "tripod_wal_unnamed_samples");
+    let unnamed = unnamed.context("/metrics has no tripod_wal_unnamed_samples")?;
     let direct: u64 = ledger.batches().iter().take(damaged as usize).map(|batch| batch.count).sum();
     println!(
-        "{} of {} acknowledged records found; {direct} were damaged, and {unnamed:?} are told to have lost their labels",
+        "{} of {} acknowledged records found; {direct} were damaged, and {unnamed} are told to have lost their labels",
         findings.found, findings.acknowledged
     );
     let mut broken = ledger.unexpected();
-    if findings.duplicated > 0 || findings.foreign > 0 || unnamed != Some(findings.missing.wrapping_sub(direct) as f64)
-    {
+    if findings.duplicated > 0 || findings.foreign > 0 || unnamed != findings.missing.wrapping_sub(direct) as f64 {
         broken.push(format!(
             "{} missing where {direct} were damaged, {} duplicated, {} foreign",
             findings.missing, findings.duplicated, findings.foreign

@@ -56,15 +56,19 @@ pub(super) async fn merge(reader: &Reader, files: &[Arc<DataFile>]) -> Result<Ve
 
 /// The rows of one series, with longer chunks and without overlaps.
 fn merge_series(mut series: Vec<Row>, encoder: &mut ChunkEncoder) -> Result<Vec<Row>, LakeError> {
-    let Some(sequence) = series.iter().map(|row| row.sequence).max() else { return Ok(Vec::new()) };
-    let key = Arc::clone(&series[0].key);
-    let row = |content| Row { key: Arc::clone(&key), sequence, content };
+    let Some(key) = series.first().map(|row| Arc::clone(&row.key)) else { return Ok(Vec::new()) };
+    let row = |sequence| {
+        let key = &key;
+        move |content| Row { key: Arc::clone(key), sequence, content }
+    };
     series.sort_by_key(|row| row.span());
+    let mut newest_exemplars = 0;
     let mut exemplars: Vec<SeriesExemplar> = Vec::new();
     let mut runs: Vec<Run> = Vec::new();
     for row in series {
         match &row.content {
             Content::Exemplars { json, .. } => {
+                newest_exemplars = row.sequence.max(newest_exemplars);
                 for exemplar in rows::decode_exemplars(json)? {
                     if !exemplars.contains(&exemplar) {
                         exemplars.push(exemplar);
@@ -91,13 +95,17 @@ fn merge_series(mut series: Vec<Row>, encoder: &mut ChunkEncoder) -> Result<Vec<
             continue;
         }
         rows.sort_by_key(|row| row.sequence);
+        // Not that of other runs: what is in no file of these and came between them would count before it.
+        let sequence = rows.last().map_or(0, |row| row.sequence);
         let chunks = rows.into_iter().filter_map(|row| match row.content {
             Content::Chunk(chunk) => Some(Chunk::Encoded(chunk.into())),
             Content::Exemplars { .. } => None,
         });
-        merged.extend(rows::encode(&all_samples(chunks.collect())?, encoder).into_iter().map(Content::Chunk).map(row));
+        merged.extend(
+            rows::encode(&all_samples(chunks.collect())?, encoder).into_iter().map(Content::Chunk).map(row(sequence)),
+        );
     }
-    merged.extend(rows::encode_exemplars(&exemplars).into_iter().map(row));
+    merged.extend(rows::encode_exemplars(&exemplars).into_iter().map(row(newest_exemplars)));
     Ok(merged)
 }
 
@@ -186,7 +194,7 @@ mod tests {
         assert_eq!(samples(&merged), samples(&long));
         let short: Vec<Row> = (0..10).flat_map(|part| row(part, part * 100..part * 100 + 100)).collect();
         let merged = merge_series(short.clone(), &mut ChunkEncoder::default()).unwrap();
-        assert_eq!(merged.len(), 2, "five hundred samples each");
+        assert_eq!(merged.iter().map(|row| row.sequence).collect::<Vec<_>>(), [4, 9], "five hundred samples each");
         assert_eq!(samples(&merged), samples(&short));
     }
 

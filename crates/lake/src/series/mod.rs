@@ -40,7 +40,6 @@ use crate::table::{Location, Table};
 use crate::table_files::TableFiles;
 use crate::{LakeError, OpenError};
 
-use file_index::FileIndex;
 use head::Head;
 use reader::Reader;
 use rows::{SeriesKey, TABLE};
@@ -374,7 +373,7 @@ impl SeriesShard {
             if !query.range.overlaps(file.min_time, file.max_time) {
                 continue;
             }
-            let index = self.index(file).await?;
+            let index = self.reader.index(file, &self.head).await?;
             let meant: HashSet<SeriesKey> = index
                 .select_any(&query.matcher_sets, query.range)
                 .into_iter()
@@ -417,11 +416,6 @@ impl SeriesShard {
         self.reader.forget(&gone);
         self.files.note_removed(&gone);
         Ok(())
-    }
-
-    /// What a file holds; labels that are in memory are shared.
-    async fn index(&self, file: &DataFile) -> Result<Arc<FileIndex>, LakeError> {
-        self.reader.index(file, |entries| self.head.share_labels(entries)).await
     }
 
     /// Takes no more samples; what is in memory stays there.

@@ -20,6 +20,7 @@ use parquet::errors::{ParquetError, Result as ParquetResult};
 use parquet::file::metadata::{PageIndexPolicy, ParquetMetaData, ParquetMetaDataReader};
 
 use super::file_index::{Entry, FileIndex};
+use super::head::Head;
 use super::rows::{self, Content, Row, RowHead, SeriesKey, place};
 use crate::LakeError;
 use crate::data_file::DataFile;
@@ -86,12 +87,8 @@ impl Reader {
         Input { objects: Arc::clone(&self.objects), path: file.path.as_str().into(), bytes: file.bytes }
     }
 
-    /// What a file holds. `shared` gives the labels that a series has in memory already.
-    pub(super) async fn index(
-        &self,
-        file: &DataFile,
-        shared: impl Fn(&mut [Entry]),
-    ) -> Result<Arc<FileIndex>, LakeError> {
+    /// What a file holds; labels that are in memory are shared.
+    pub(super) async fn index(&self, file: &DataFile, head: &Head) -> Result<Arc<FileIndex>, LakeError> {
         {
             let mut cache = self.cache.lock();
             cache.clock += 1;
@@ -101,7 +98,7 @@ impl Reader {
                 return Ok(Arc::clone(index));
             }
         }
-        let index = Arc::new(self.load(file, shared).await?);
+        let index = Arc::new(self.load(file, head).await?);
         let mut cache = self.cache.lock();
         let now = cache.clock;
         if cache.indexes.insert(file.path.clone(), (Arc::clone(&index), now)).is_none() {
@@ -125,7 +122,7 @@ impl Reader {
         }
     }
 
-    async fn load(&self, file: &DataFile, shared: impl Fn(&mut [Entry])) -> Result<FileIndex, LakeError> {
+    async fn load(&self, file: &DataFile, head: &Head) -> Result<FileIndex, LakeError> {
         let mut input = self.open(file);
         let options = ArrowReaderOptions::new().with_page_index_policy(PageIndexPolicy::Optional);
         let footer = ArrowReaderMetadata::load_async(&mut input, options).await?;
@@ -163,7 +160,7 @@ impl Reader {
             return Err(LakeError::Unexpected(format!("{} does not hold the rows that its table says", file.path)));
         }
         bytes += heads.len() * size_of::<RowHead>();
-        shared(&mut entries);
+        head.share_labels(&mut entries);
         Ok(FileIndex { footer, entries, heads, metrics, bytes })
     }
 

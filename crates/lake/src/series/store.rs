@@ -108,10 +108,9 @@ impl SeriesShard {
                 selected[place].1.extend(chunks);
             }
         }
-        for found in in_memory {
-            let place = chunks_of(&found.labels, &mut selected);
-            let chunks = found.parts.iter().flat_map(|part| part.chunks());
-            selected[place].1.extend(chunks.map(|chunk| (i64::MAX, chunk)));
+        for (labels, chunks) in in_memory {
+            let place = chunks_of(&labels, &mut selected);
+            selected[place].1.extend(chunks.into_iter().map(|chunk| (i64::MAX, chunk)));
         }
         selected.sort_by(|a, b| a.0.cmp(&b.0));
         let in_order = |(labels, mut chunks): (Labels, Vec<(i64, Chunk)>)| {
@@ -150,7 +149,7 @@ impl SeriesShard {
     async fn labels(&self, query: LabelQuery) -> Result<Vec<Labels>, SelectError> {
         let (mut found, files) = self.head.labels(&query.matcher_sets, query.range);
         for file in self.overlapping(&files, query.range) {
-            let index = self.index(&file).await?;
+            let index = self.reader.index(&file, &self.head).await?;
             let entries = index.select_any(&query.matcher_sets, query.range);
             found.extend(entries.into_iter().map(|entry| index.entries[entry].labels.clone()));
         }
@@ -168,7 +167,7 @@ impl SeriesShard {
         let (in_memory, files) = self.head.exemplars(sets);
         let mut found: HashMap<Labels, Vec<SeriesExemplar>> = HashMap::new();
         for file in self.overlapping(&files, query.range) {
-            let index = self.index(&file).await?;
+            let index = self.reader.index(&file, &self.head).await?;
             let entries = index.select_any(sets, query.range);
             let is_wanted = |head: &RowHead| head.kind.is_none() && query.range.overlaps(head.first, head.last);
             for (entry, _, content) in self.reader.contents(&file, &index, &entries, is_wanted).await? {
@@ -210,7 +209,7 @@ async fn read_chunks(
     matchers: &[LabelMatcher],
     range: MillisRange,
 ) -> Result<ChunksBySeries, LakeError> {
-    let index = reader.index(file, |entries| head.share_labels(entries)).await?;
+    let index = reader.index(file, head).await?;
     let entries = index.select(matchers, range);
     let is_wanted = |head: &RowHead| head.kind.is_some() && range.overlaps(head.first, head.last);
     let mut found: ChunksBySeries = Vec::with_capacity(entries.len());

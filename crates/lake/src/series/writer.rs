@@ -25,7 +25,7 @@ const TIMES_DICTIONARY_BYTES: usize = 8 << 20;
 /// A file that lies in memory.
 pub(super) type Written = (DataFile, Bytes);
 
-/// Writes rows, ascending by series and sequence, into files, one a day.
+/// Writes rows, ascending by series, into files, one a day.
 #[derive(Default)]
 pub(super) struct Writer {
     days: BTreeMap<i64, DayWriter>,

@@ -2,10 +2,10 @@
 
 use std::sync::Arc;
 
-use tripod_model::series::{Labels, Samples, SeriesExemplar};
+use tripod_model::series::{Labels, SeriesExemplar};
 use tripod_storage::series::{Chunk, OpenChunk};
 
-use super::open_series::{More, span};
+use super::open_series::{More, chunks, span};
 use super::{Head, State};
 
 /// Samples on their way into the table; still seen by queries.
@@ -35,14 +35,7 @@ impl FrozenSeries {
 
     /// The samples, as chunks of which the earlier counts.
     pub(in crate::series) fn chunks(&self) -> Vec<Chunk> {
-        let mut chunks = Vec::new();
-        if !self.floats.is_empty() {
-            chunks.push(Chunk::Open(Arc::new(self.floats.clone())));
-        }
-        if let Some(More { late, histograms }) = self.more.as_deref() {
-            chunks.push(Chunk::Samples(Arc::new(Samples { floats: late.clone(), histograms: histograms.clone() })));
-        }
-        chunks
+        chunks(&self.floats, self.more.as_deref())
     }
 }
 

@@ -2,8 +2,8 @@
 
 use std::sync::Arc;
 
-use tripod_model::series::{FloatHistogram, FloatSamples, HistogramSamples};
-use tripod_storage::series::OpenChunk;
+use tripod_model::series::{FloatHistogram, FloatSamples, HistogramSamples, Samples};
+use tripod_storage::series::{Chunk, OpenChunk};
 
 /// A series in memory.
 #[derive(Debug, Default)]
@@ -104,4 +104,16 @@ pub(super) fn span(floats: &OpenChunk, more: Option<&More>) -> Option<(i64, i64)
     let more = more.map(|more| [ends(&more.late.timestamps), ends(&more.histograms.timestamps)]);
     let all = [own].into_iter().chain(more.into_iter().flatten()).flatten();
     all.reduce(|a, b| (a.0.min(b.0), a.1.max(b.1)))
+}
+
+/// A copy of the samples, as chunks of which the earlier counts.
+pub(super) fn chunks(floats: &OpenChunk, more: Option<&More>) -> Vec<Chunk> {
+    let mut chunks = Vec::new();
+    if !floats.is_empty() {
+        chunks.push(Chunk::Open(Arc::new(floats.clone())));
+    }
+    if let Some(More { late, histograms }) = more {
+        chunks.push(Chunk::Samples(Arc::new(Samples { floats: late.clone(), histograms: histograms.clone() })));
+    }
+    chunks
 }

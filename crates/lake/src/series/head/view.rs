@@ -3,42 +3,34 @@
 use std::sync::Arc;
 
 use tripod_model::series::{Labels, SeriesExemplar};
-use tripod_storage::series::{LabelMatcher, MillisRange};
+use tripod_storage::series::{Chunk, LabelMatcher, MillisRange, OpenChunk};
 
 use super::super::file_index::Entry;
 use super::Head;
 use super::frozen::FrozenSeries;
-use super::open_series::span;
+use super::open_series::{More, chunks, span};
 use crate::data_file::Files;
 
-/// Samples of a series that were found in memory, in the order in which they were kept.
-pub(in crate::series) struct Found {
-    pub(in crate::series) labels: Labels,
-    pub(in crate::series) parts: Vec<FrozenSeries>,
-}
-
 impl Head {
-    /// The series in memory for which all matchers hold and that have samples in the range, with these samples.
-    pub(in crate::series) fn select(&self, matchers: &[LabelMatcher], range: MillisRange) -> (Vec<Found>, Files) {
+    /// The series in memory for which all matchers hold and that have samples in the range, with these samples in the
+    /// order in which they were kept.
+    pub(in crate::series) fn select(
+        &self,
+        matchers: &[LabelMatcher],
+        range: MillisRange,
+    ) -> (Vec<(Labels, Vec<Chunk>)>, Files) {
         let state = self.state.read();
         let mut found = Vec::new();
         for id in state.index.select(matchers) {
             let series = &state.series[id as usize];
-            let labels = state.index.labels(id);
-            let mut parts = Vec::new();
-            parts.extend(state.frozen(id).cloned());
-            if !series.is_empty() {
-                parts.push(FrozenSeries {
-                    id,
-                    labels: labels.clone(),
-                    floats: series.floats.clone(),
-                    more: series.more.clone(),
-                    exemplars: Vec::new(),
-                });
-            }
-            parts.retain(|part| part.span().is_some_and(|(first, last)| range.overlaps(first, last)));
-            if !parts.is_empty() {
-                found.push(Found { labels: labels.clone(), parts });
+            let frozen = state.frozen(id).map(|frozen| (&frozen.floats, frozen.more.as_deref()));
+            let parts = frozen.into_iter().chain([(&series.floats, series.more.as_deref())]);
+            let meant = |(floats, more): &(&OpenChunk, Option<&More>)| {
+                span(floats, *more).is_some_and(|(first, last)| range.overlaps(first, last))
+            };
+            let chunks: Vec<Chunk> = parts.filter(meant).flat_map(|(floats, more)| chunks(floats, more)).collect();
+            if !chunks.is_empty() {
+                found.push((state.index.labels(id).clone(), chunks));
             }
         }
         (found, Arc::clone(&state.files))

@@ -23,12 +23,12 @@ def scraped(tmp_path_factory):
     client = Process(folder, os.environ["TRIPOD_GO_CLIENT"], address)
     until("the client", lambda: requests.get(f"http://{address}/metrics", timeout=5).ok)
     config = (
-        "global: {scrape_interval: 500ms, scrape_timeout: 400ms}\nstorage: {exemplars: {max_exemplars: 1000}}\n"
+        "global: {scrape_interval: 2s, scrape_timeout: 2s}\nstorage: {exemplars: {max_exemplars: 1000}}\n"
         f"scrape_configs: [{{job_name: go, scrape_native_histograms: true, static_configs: [{{targets: ['{address}']}}]}}]\n"
     )
     pair = Pair(folder, config)
     for server in pair:
-        until("two scrapes", lambda: ask(server.url, "/api/v1/query", {"query": "count_over_time(up[1m]) > 1"}).data["result"])
+        until("two scrapes", lambda: ask(server.url, "/api/v1/query", {"query": "sum_over_time(up[1m]) > 1"}).data["result"])
     yield pair
     pair.stop()
     client.stop()

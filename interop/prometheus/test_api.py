@@ -241,7 +241,7 @@ def test_a_prometheus_that_federates_gets_the_same_from_both(federated, tmp_path
         for source, server in zip(("theirs", "ours"), federated)
         for number, selector in enumerate(metrics)
     )
-    above = Prometheus(tmp_path_factory.mktemp("above"), f"global: {{scrape_interval: 200ms, scrape_timeout: 200ms}}\nscrape_configs:{jobs}")
+    above = Prometheus(tmp_path_factory.mktemp("above"), f"global: {{scrape_interval: 1s, scrape_timeout: 1s}}\nscrape_configs:{jobs}")
     try:
         until("a scrape of all", lambda: len(ask(above.url, "/api/v1/query", {"query": "up == 1"}).data["result"]) == 2 * len(metrics))
 

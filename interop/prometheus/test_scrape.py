@@ -6,6 +6,7 @@ import time
 
 import pytest
 import requests
+import yaml
 
 from answers import ask, compare
 from relay import STEP, Relay, stamped
@@ -74,13 +75,15 @@ def relayed(live, tmp_path_factory):
             recordings[job].append(stamped(answer.text, first + at * STEP, openmetrics))
     relay = Relay(recordings, {"node": TEXT, "sixseven": OPENMETRICS})
     pair = Pair(tmp_path_factory.mktemp("relayed"), scrape_configs("500ms", lambda _: relay.address, lambda job: f"/{job}"))
-    for relay.turn in range(RECORDINGS):
-        moment = (first + relay.turn * STEP) / 1000
-        for server in pair:
-            until(f"recording {relay.turn}", lambda: has_recording(server, moment))
-    yield pair, first
-    pair.stop()
-    relay.stop()
+    try:
+        for relay.turn in range(RECORDINGS):
+            moment = (first + relay.turn * STEP) / 1000
+            for server in pair:
+                until(f"recording {relay.turn}", lambda: has_recording(server, moment))
+        yield pair, first
+    finally:
+        pair.stop()
+        relay.stop()
 
 
 @pytest.mark.parametrize("query", QUERIES)
@@ -132,6 +135,65 @@ def test_metadata_and_exemplars_of_recordings(relayed):
 )
 def test_what_rules_do_is_told(relayed, asked):
     theirs, ours = (ask(server.url, "/api/v1/targets/relabel_steps", asked) for server in relayed[0])
+    assert not compare(theirs, ours)
+
+
+# With nobody at the other end.
+JOBS_IN_FULL = """
+global: {scrape_interval: 20m, body_size_limit: 1536KB, sample_limit: 9}
+scrape_configs:
+  - {job_name: plain, static_configs: [{targets: ['127.0.0.1:1'], labels: {x: y, version: 1.10, zip: 01234, hex: 0x1F, big: 1e3, yes: yes, nothing: 'null'}}, {targets: ['127.0.0.1:2', '127.0.0.1:3']}]}
+  - job_name: full
+    honor_labels: true
+    honor_timestamps: false
+    params: {q: [a, b]}
+    scheme: https
+    metrics_path: /m
+    scrape_interval: 1h30m
+    scrape_timeout: 30s
+    scrape_native_histograms: true
+    fallback_scrape_protocol: PrometheusText0.0.4
+    enable_compression: false
+    basic_auth: {username: u, password: hidden}
+    tls_config: {insecure_skip_verify: true, server_name: z, min_version: TLS12}
+    http_headers: {X-A: {values: [a, b], secrets: [hidden]}}
+    follow_redirects: false
+    proxy_url: http://u:hidden@127.0.0.1:1
+    no_proxy: 10.0.0.0/8
+    sample_limit: 7
+    label_limit: 30
+    native_histogram_bucket_limit: 100
+    file_sd_configs: [{files: [/nowhere/*.json]}]
+    http_sd_configs: [{url: 'http://127.0.0.1:1/x', refresh_interval: 1h, authorization: {credentials: hidden}}]
+    relabel_configs: [{source_labels: [a, b], target_label: b, separator: '|'}, {action: drop, source_labels: [__address__], regex: z.*}, {action: hashmod, source_labels: [a], modulus: 4, target_label: c}]
+    metric_relabel_configs: [{action: labeldrop, regex: foo}, {source_labels: [a], regex: (.+)x, replacement: '${1}y', target_label: a}]
+  - {job_name: bearer, bearer_token: hidden, static_configs: [{targets: ['127.0.0.1:1']}]}
+  - {job_name: file, authorization: {type: Token, credentials_file: /nowhere/token}, static_configs: [{targets: ['127.0.0.1:1']}]}
+"""
+
+
+@pytest.fixture(scope="module")
+def configured(tmp_path_factory):
+    pair = Pair(tmp_path_factory.mktemp("configured"), JOBS_IN_FULL)
+    try:
+        for server in pair:
+            until("all jobs", lambda: len(ask(server.url, "/api/v1/scrape_pools", {}).data["scrapePools"]) == 4)
+            until("a job", lambda: ask(server.url, "/api/v1/scrape_pools/config", {"scrapePool": "file"}).status == 200)
+        yield pair
+    finally:
+        pair.stop()
+
+
+@pytest.mark.parametrize("pool", ["plain", "full", "bearer", "file"])
+def test_jobs_are_shown_with_their_defaults_and_without_secrets(configured, pool):
+    theirs, ours = (ask(server.url, "/api/v1/scrape_pools/config", {"scrapePool": pool}).data["yaml"] for server in configured)
+    assert yaml.safe_load(theirs) == yaml.safe_load(ours)
+    assert "hidden" not in ours
+
+
+@pytest.mark.parametrize("asked", [{"scrapePool": "other"}, {"scrapePool": ""}, {}])
+def test_jobs_that_are_not_there_are_refused(configured, asked):
+    theirs, ours = (ask(server.url, "/api/v1/scrape_pools/config", asked) for server in configured)
     assert not compare(theirs, ours)
 
 

@@ -21,7 +21,7 @@ use crate::settings::Settings;
 use crate::shard::Shard;
 use crate::status::{DiskStatus, Status, TableStatus, WalStatus};
 use crate::table::{Location, Shape, Table};
-use crate::{LakeError, OpenError, wal_record};
+use crate::{LakeError, OpenError, snapshot, wal_record};
 
 /// How often the flusher looks at a signal that nobody woke it for.
 const FLUSH_TICK: Duration = Duration::from_millis(250);
@@ -53,7 +53,7 @@ struct Inner {
     last_lsn: AtomicU64,
     stop: CancellationToken,
     // Last, so that the directory is given up after everything in it.
-    _data_dir: DataDir,
+    data_dir: DataDir,
 }
 
 impl Lake {
@@ -101,7 +101,7 @@ impl Lake {
             closing: AtomicBool::new(false),
             last_lsn,
             stop: CancellationToken::new(),
-            _data_dir: data_dir,
+            data_dir,
         });
         let lake = Self { inner, tasks: Mutex::default(), maintenance: Mutex::default() };
         lake.start()?;
@@ -116,6 +116,8 @@ impl Lake {
         }
         let inner = Arc::clone(&self.inner);
         tasks.push(tokio::spawn(async move { inner.keep_flushing_series().await }));
+        let inner = Arc::clone(&self.inner);
+        tasks.push(tokio::spawn(async move { inner.warm_up().await }));
         let inner = Arc::clone(&self.inner);
         tasks.push(tokio::spawn(async move { inner.keep_looking().await }));
         // Merging is long and can wait; on a thread of its own it does not hold up requests.
@@ -183,6 +185,24 @@ impl Lake {
     pub async fn close(&self) -> Result<(), LakeError> {
         self.abandon().await;
         self.flush().await
+    }
+
+    /// Copies the series as they are now into a data directory of its own, `snapshots/<name>` in this one, and gives its
+    /// name. Files are linked, so that a copy takes no room until this directory's own files are merged or deleted.
+    ///
+    /// # Errors
+    /// When samples could not be written or files not be linked; then there is no copy.
+    pub async fn snapshot_series(&self, with_memory: bool) -> Result<String, LakeError> {
+        let (name, inner) = (snapshot::name(), Arc::clone(&self.inner));
+        let copied = name.clone();
+        // In a task of its own: when nobody waits any more, the table must not be changed while its files are linked.
+        let copying = tokio::spawn(async move {
+            let lake = Arc::clone(&inner);
+            inner.series.copy(with_memory, move |files| snapshot::write(&lake.data_dir, &copied, files)).await
+        });
+        copying.await.map_err(|error| LakeError::Unexpected(error.to_string()))??;
+        tracing::info!(name, "wrote a snapshot of the series");
+        Ok(name)
     }
 
     pub(crate) fn series_shard(&self) -> &SeriesShard {
@@ -389,6 +409,18 @@ impl Inner {
             tokio::select! {
                 () = self.stop.cancelled() => return,
                 () = tokio::time::sleep(LOOK_TICK) => {}
+            }
+        }
+    }
+
+    async fn warm_up(&self) {
+        tokio::select! {
+            () = self.stop.cancelled() => {}
+            result = self.series.warm_up() => {
+                if let Err(error) = result {
+                    // A query of it will say so, too.
+                    tracing::warn!(table = "series", %error, "a file could not be read ahead");
+                }
             }
         }
     }

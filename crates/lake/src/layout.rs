@@ -10,6 +10,7 @@
 //!   tables/spans/  Delta Lake tables
 //!   tables/logs/
 //!   tables/series/ chunks of samples
+//!   snapshots/     copies of the series, each a data directory
 //! ```
 
 use std::fs::{self, File, OpenOptions, TryLockError};
@@ -54,6 +55,14 @@ impl DataDir {
             Err(source) => return Err(OpenError::Io { action: "read", path: file, source }),
         };
         Ok(Self { root, node, _lock: lock })
+    }
+
+    pub(crate) fn format_file(&self) -> PathBuf {
+        self.root.join("format.json")
+    }
+
+    pub(crate) fn snapshots(&self) -> PathBuf {
+        self.root.join("snapshots")
     }
 
     pub(crate) fn wal(&self) -> PathBuf {

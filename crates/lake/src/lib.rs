@@ -24,6 +24,7 @@ mod scan;
 mod series;
 mod settings;
 mod shard;
+mod snapshot;
 mod status;
 mod table;
 mod table_files;

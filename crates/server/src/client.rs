@@ -1,7 +1,7 @@
 //! How commands speak to a running server.
 
-use anyhow::{Context, anyhow, bail};
-use reqwest::{Certificate, RequestBuilder, Response, Url};
+use anyhow::{Context, anyhow};
+use reqwest::{Certificate, RequestBuilder, Response, StatusCode, Url};
 use std::time::Duration;
 
 use crate::cli::ServerArgs;
@@ -94,17 +94,22 @@ impl Client {
         if response.status().is_success() {
             return Ok(response);
         }
+        Err(self.refusal(response).await)
+    }
+
+    /// What an answer that is no success says, and what to do.
+    pub(crate) async fn refusal(&self, response: Response) -> anyhow::Error {
         let status = response.status();
-        let body = response.text().await.unwrap_or_default();
-        if status == reqwest::StatusCode::UNAUTHORIZED {
-            bail!("the server asks for a token; give it with --token or TRIPOD_TOKEN ({})", error_text(&body));
-        }
-        match error_text(&body).as_str() {
-            "" => bail!("the server answered {status}"),
-            _ if status == reqwest::StatusCode::NOT_FOUND => {
-                bail!("{} answers {status}; is it the front door of a tripod server?", self.base)
+        let text = error_text(&response.text().await.unwrap_or_default());
+        match status {
+            StatusCode::UNAUTHORIZED => {
+                anyhow!("the server asks for a token; give it with --token or TRIPOD_TOKEN ({text})")
             }
-            text => bail!("{text}"),
+            StatusCode::NOT_FOUND => {
+                anyhow!("{} answers {status}; is it the front door of a tripod server?", self.base)
+            }
+            _ if text.is_empty() => anyhow!("the server answered {status}"),
+            _ => anyhow!("{text}"),
         }
     }
 

@@ -1,5 +1,6 @@
 //! The program `tripod`: configuration, command line, wiring, start and stop. Only glue.
 
+mod allocator;
 mod banner;
 mod chart;
 mod cli;
@@ -19,6 +20,7 @@ use std::process::ExitCode;
 use clap::Parser;
 
 fn main() -> ExitCode {
+    allocator::set_up();
     match commands::run(cli::Cli::parse()) {
         Ok(code) => code,
         Err(error) => {

@@ -1,5 +1,7 @@
 use std::fmt;
 
+use tripod_protobuf::WireError;
+
 pub(crate) type Result<T> = std::result::Result<T, DecodeError>;
 
 /// Why a request was refused, and where in it.
@@ -59,29 +61,30 @@ impl fmt::Debug for DecodeError {
 
 impl std::error::Error for DecodeError {}
 
-/// Adds to an error's path while the error travels outwards, so that reading without errors keeps no path at all.
-pub(crate) trait Enclose {
-    /// The error lies in the field of this name.
-    fn field(self, name: &'static str) -> Self;
-    /// The error lies in this element of a list.
-    fn index(self, index: usize) -> Self;
+impl From<WireError> for DecodeError {
+    #[cold]
+    fn from(error: WireError) -> Self {
+        Self::new(error.to_string())
+    }
 }
 
-impl<T> Enclose for Result<T> {
+/// Adds to an error's path while the error travels outwards, so that reading without errors keeps no path at all.
+pub(crate) trait Enclose<T> {
+    /// The error lies in the field of this name.
+    fn field(self, name: &'static str) -> Result<T>;
+    /// The error lies in this element of a list.
+    fn index(self, index: usize) -> Result<T>;
+}
+
+impl<T, E: Into<DecodeError>> Enclose<T> for std::result::Result<T, E> {
     #[inline(always)]
-    fn field(self, name: &'static str) -> Self {
-        match self {
-            Err(error) => Err(enclose_field(error, name)),
-            ok => ok,
-        }
+    fn field(self, name: &'static str) -> Result<T> {
+        self.map_err(|error| enclose_field(error.into(), name))
     }
 
     #[inline(always)]
-    fn index(self, index: usize) -> Self {
-        match self {
-            Err(error) => Err(enclose_index(error, index)),
-            ok => ok,
-        }
+    fn index(self, index: usize) -> Result<T> {
+        self.map_err(|error| enclose_index(error.into(), index))
     }
 }
 

@@ -2,8 +2,8 @@ use tripod_storage::series::LabelQuery;
 
 use super::answer::Answer;
 use super::error::ApiError;
-use super::parameters::Parameters;
-use super::{Prometheus, Shared};
+use super::parameters::{Parameters, parse_bool};
+use super::{Prometheus, Shared, json};
 
 impl Prometheus {
     fn check_admin(&self) -> Result<(), ApiError> {
@@ -28,4 +28,20 @@ pub(super) async fn clean_tombstones(prometheus: Shared, _: Parameters) -> Resul
     prometheus.check_admin()?;
     prometheus.engine.store().clean_tombstones().await?;
     Ok(Answer::Nothing)
+}
+
+/// `admin/tsdb/snapshot`
+pub(super) async fn snapshot(prometheus: Shared, parameters: Parameters) -> Result<Answer, ApiError> {
+    prometheus.check_admin()?;
+    let skip_head = match parameters.first("skip_head") {
+        "" => false,
+        given => parse_bool(given)
+            .map_err(|reason| ApiError::invalid("skip_head", format!("unable to parse boolean: {reason}")))?,
+    };
+    let name = prometheus.engine.store().snapshot(!skip_head).await?;
+    Ok(Answer::json(|out| {
+        out.extend_from_slice(b"{\"name\":");
+        json::text(out, &name);
+        out.push(b'}');
+    }))
 }

@@ -5,10 +5,10 @@
 //! | `query`, `query_range`, `query_exemplars` | PromQL at a moment, over a range, and exemplars of its series |
 //! | `format_query`, `parse_query` | a query made pretty, and as a tree |
 //! | `series`, `labels`, `label/{name}/values`, `metadata` | which series there are, and what is known of them |
-//! | `targets`, `targets/metadata`, `targets/relabel_steps`, `scrape_pools` | what is scraped ([`Targets`]) |
+//! | `targets`, `targets/metadata`, `targets/relabel_steps`, `scrape_pools`, `scrape_pools/config` | what is scraped ([`Targets`]) |
 //! | `rules`, `alerts`, `alertmanagers` | empty: rules are not evaluated yet |
 //! | `status/…`, `features`, `notifications` | about the server |
-//! | `admin/tsdb/…` | deletion; switched on by [`crate::PrometheusSettings::enable_admin_api`] |
+//! | `admin/tsdb/…` | deletion and snapshots; switched on by [`crate::PrometheusSettings::enable_admin_api`] |
 //!
 //! Beside them `/api/v1/read` (remote read), `/federate`, `/-/healthy`, `/-/ready` and `/-/reload`. Error types, messages and
 //! status codes are those of Prometheus 3. Answers are written as they are sent, without a tree of JSON between.
@@ -113,6 +113,7 @@ pub fn router(prometheus: Prometheus) -> Router {
         .route("/series", get_or_post(labels::series))
         .route("/metadata", get_only(metadata::of_metrics))
         .route("/scrape_pools", get_only(targets::pools))
+        .route("/scrape_pools/config", get_only(targets::pool_config))
         .route("/targets", get_only(targets::targets))
         .route("/targets/metadata", get_only(metadata::of_targets))
         .route("/targets/relabel_steps", get_only(targets::relabel_steps))
@@ -133,6 +134,7 @@ pub fn router(prometheus: Prometheus) -> Router {
         .route("/read", post(remote_read::read))
         .route("/admin/tsdb/delete_series", post_or_put(admin::delete_series))
         .route("/admin/tsdb/clean_tombstones", post_or_put(admin::clean_tombstones))
+        .route("/admin/tsdb/snapshot", post_or_put(admin::snapshot))
         .layer(middleware::from_fn_with_state(Arc::clone(&prometheus), cors::cors));
     Router::new()
         .nest("/api/v1", api)

@@ -4,10 +4,7 @@
 use super::Shared;
 use super::answer::Answer;
 use super::error::ApiError;
-use super::parameters::{Parameters, parse_int};
-
-/// What Go reads as true or false, and nothing at all.
-const BOOLEANS: [&str; 13] = ["", "1", "t", "T", "TRUE", "true", "True", "0", "f", "F", "FALSE", "false", "False"];
+use super::parameters::{Parameters, parse_bool, parse_int};
 
 /// `rules`
 pub(super) async fn rules(_: Shared, parameters: Parameters) -> Result<Answer, ApiError> {
@@ -19,10 +16,10 @@ pub(super) async fn rules(_: Shared, parameters: Parameters) -> Result<Answer, A
     }
 
     let exclude = parameters.first_of_url("exclude_alerts");
-    if !BOOLEANS.contains(&exclude) {
-        let exclude = tripod_promql::literal::quote(exclude);
-        let reason = format!("error converting exclude_alerts: strconv.ParseBool: parsing {exclude}: invalid syntax");
-        return Err(ApiError::invalid("exclude_alerts", reason));
+    if !exclude.is_empty() {
+        parse_bool(exclude).map_err(|reason| {
+            ApiError::invalid("exclude_alerts", format!("error converting exclude_alerts: {reason}"))
+        })?;
     }
     let limit = parameters.first_of_url("group_limit");
     let token = parameters.first_of_url("group_next_token");

@@ -21,6 +21,24 @@ pub(super) async fn pools(prometheus: Shared, _: Parameters) -> Result<Answer, A
     }))
 }
 
+/// `scrape_pools/config`: a job as it is in force.
+pub(super) async fn pool_config(prometheus: Shared, parameters: Parameters) -> Result<Answer, ApiError> {
+    let pool = parameters.first_of_url("scrapePool");
+    if pool.is_empty() {
+        return Err(ApiError::bad_data("no scrapePool parameter provided"));
+    }
+    let config = prometheus.targets.as_ref().and_then(|targets| targets.config(pool)).ok_or_else(|| no_pool(pool))?;
+    Ok(Answer::json(|out| {
+        out.extend_from_slice(b"{\"yaml\":");
+        json::text(out, &config);
+        out.push(b'}');
+    }))
+}
+
+fn no_pool(pool: &str) -> ApiError {
+    ApiError::bad_data(format!("error retrieving scrape config: scrape pool {} not found", quote(pool)))
+}
+
 /// `targets/relabel_steps`: what a job's rules do with given labels.
 pub(super) async fn relabel_steps(prometheus: Shared, parameters: Parameters) -> Result<Answer, ApiError> {
     let (pool, given) = (parameters.first("scrapePool"), parameters.first("labels"));
@@ -33,9 +51,7 @@ pub(super) async fn relabel_steps(prometheus: Shared, parameters: Parameters) ->
         serde_json::from_str(given).map_err(|error| ApiError::bad_data(format!("error parsing labels: {error}")))?;
     let labels = Labels::from_pairs(labels.iter().map(|(name, value)| (name.as_str(), value.as_str())));
     let steps = prometheus.targets.as_ref().and_then(|targets| targets.relabel_steps(pool, &labels));
-    let steps = steps.ok_or_else(|| {
-        ApiError::bad_data(format!("error retrieving scrape config: scrape pool {} not found", quote(pool)))
-    })?;
+    let steps = steps.ok_or_else(|| no_pool(pool))?;
     Ok(Answer::json(|out| {
         out.extend_from_slice(b"{\"steps\":");
         json::list(out, &steps, |out, RelabelStep { rule, output, keep }| {

@@ -15,5 +15,6 @@ pub mod scrape;
 mod settings;
 mod store;
 pub mod units;
+pub mod yaml;
 
 pub use settings::Settings;

@@ -2,7 +2,7 @@
 
 use tripod_model::series::{CounterResetHint, FloatHistogram, NativeSpan};
 
-use super::protobuf::{Field, Malformed, Message, malformed};
+use super::protobuf::{Field, Malformed, Message, malformed, up_to, zigzag};
 
 /// More buckets than any instrumentation makes; a histogram beyond is refused.
 const MAX_BUCKETS: usize = 1 << 16;
@@ -46,11 +46,11 @@ impl Side {
     }
 
     pub(super) fn deltas(&mut self, field: Field<'_>) -> Result<(), Malformed> {
-        field.extend_varints(&mut self.deltas, MAX_BUCKETS, super::protobuf::zigzag)
+        field.extend_varints(&mut self.deltas, zigzag, up_to(MAX_BUCKETS))
     }
 
     pub(super) fn counts(&mut self, field: Field<'_>) -> Result<(), Malformed> {
-        field.extend_doubles(&mut self.counts, MAX_BUCKETS)
+        field.extend_fixed64(&mut self.counts, f64::from_bits, up_to(MAX_BUCKETS))
     }
 
     /// The absolute counts.
@@ -95,7 +95,7 @@ impl WireHistogram {
     }
 
     pub(super) fn custom_values(&mut self, field: Field<'_>) -> Result<(), Malformed> {
-        field.extend_doubles(&mut self.custom_values, MAX_BUCKETS)
+        field.extend_fixed64(&mut self.custom_values, f64::from_bits, up_to(MAX_BUCKETS))
     }
 
     /// The histogram with absolute counts, checked.

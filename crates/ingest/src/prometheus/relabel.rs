@@ -157,7 +157,7 @@ pub fn relabel_steps(rules: &[RelabelRule], labels: &Labels) -> Vec<RelabelStep>
 
 impl RelabelRule {
     /// The rule with its defaults, as Prometheus shows it.
-    fn to_json(&self) -> Value {
+    pub(super) fn to_json(&self) -> Value {
         let action = ACTIONS.iter().find(|(_, action)| *action == self.action).map_or("", |(name, _)| name);
         let mut rule = json!({
             "separator": self.separator, "regex": self.pattern, "replacement": self.replacement, "action": action,

@@ -44,6 +44,18 @@ pub fn parse_size(text: &str) -> Result<u64, String> {
     if size < 9.0e18 { Ok(size as u64) } else { Err(wrong()) }
 }
 
+/// Writes a size as Prometheus does: the largest units that fit, `1MiB512KiB`.
+pub fn format_size(size: u64) -> String {
+    let mut text = String::new();
+    for (power, unit) in ["B", "KiB", "MiB", "GiB", "TiB", "PiB", "EiB"].into_iter().enumerate().rev() {
+        let count = if unit == "EiB" { size >> 60 } else { size >> (10 * power) & 1023 };
+        if count > 0 {
+            text.push_str(&format!("{count}{unit}"));
+        }
+    }
+    if text.is_empty() { "0B".to_owned() } else { text }
+}
+
 pub(super) fn duration<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Duration>, D::Error> {
     let Some(text) = Option::<TextOrNumber>::deserialize(deserializer)? else { return Ok(None) };
     parse_duration(&text.text()).map(Some).map_err(serde::de::Error::custom)
@@ -93,6 +105,9 @@ mod tests {
         }
         for (text, size) in [("0", 0), ("10MB", 10 << 20), ("512KiB", 512 << 10), ("1.5K", 1536), ("7", 7)] {
             assert_eq!(parse_size(text), Ok(size), "{text}");
+        }
+        for (size, text) in [(0, "0B"), (1 << 20, "1MiB"), (1536 << 10, "1MiB512KiB"), (1025, "1KiB1B")] {
+            assert_eq!(format_size(size), text);
         }
         assert!(parse_size("MB").is_err() && parse_size("1Q").is_err());
     }

@@ -48,6 +48,9 @@ use writer::Written;
 /// So many files of a day are worth being merged.
 const MIN_MERGED_FILES: usize = 4;
 
+/// What is older than this before the newest samples is read when somebody asks for it, in milliseconds.
+const RECENT_MILLIS: i64 = 24 * 60 * 60 * 1000;
+
 /// The series of a lake.
 #[derive(Debug)]
 pub(crate) struct SeriesShard {
@@ -144,6 +147,20 @@ impl SeriesShard {
             settings: settings.clone(),
             meters: Meters::new(),
         })
+    }
+
+    /// Reads what the files of the last day hold, the newest first, so that the first query after a start finds it in memory.
+    pub(crate) async fn warm_up(&self) -> Result<(), LakeError> {
+        let mut files = self.current_files().to_vec();
+        files.sort_unstable_by_key(|file| std::cmp::Reverse(file.max_time));
+        let newest = files.first().map_or(0, |file| file.max_time);
+        for file in files.iter().filter(|file| file.max_time >= newest.saturating_sub(RECENT_MILLIS)) {
+            if self.reader.is_filled() {
+                break;
+            }
+            self.reader.index(file, &self.head).await?;
+        }
+        Ok(())
     }
 
     /// Keeps a batch; see [`tripod_storage::series::SeriesStore::append_series`].
@@ -264,6 +281,12 @@ impl SeriesShard {
         Ok(())
     }
 
+    /// Moves all that is in memory now; one flush may move no more than what an earlier one could not.
+    async fn flush_all(&self, table: &mut Table) -> Result<(), LakeError> {
+        self.flush_into(table).await?;
+        self.flush_into(table).await
+    }
+
     /// Ends the part of the log that the next flush moves, and sets its samples aside.
     async fn cut(&self) -> Result<(), LakeError> {
         let submitted = {
@@ -366,9 +389,7 @@ impl SeriesShard {
     /// first, and nothing else is until the end: what comes meanwhile stays in memory and is kept.
     pub(crate) async fn delete(&self, query: &LabelQuery) -> Result<(), LakeError> {
         let mut table = self.table.lock().await;
-        // Once more, since the first flush may move no more than what an earlier one could not.
-        self.flush_into(&mut table).await?;
-        self.flush_into(&mut table).await?;
+        self.flush_all(&mut table).await?;
         for file in self.current_files().iter() {
             if !query.range.overlaps(file.min_time, file.max_time) {
                 continue;
@@ -388,6 +409,21 @@ impl SeriesShard {
         }
         self.head.forget_newest(&query.matcher_sets, query.range);
         Ok(())
+    }
+
+    /// Lets `copy` have the table's files while nobody commits; with all samples, or with those that are in files by now.
+    pub(crate) async fn copy(
+        &self,
+        with_memory: bool,
+        copy: impl FnOnce(&[Arc<DataFile>]) -> Result<(), LakeError> + Send + 'static,
+    ) -> Result<(), LakeError> {
+        let mut table = self.table.lock().await;
+        table.settle().await?;
+        if with_memory {
+            self.flush_all(&mut table).await?;
+        }
+        let files = self.current_files();
+        spawn_blocking(move || copy(&files)).await?
     }
 
     /// Writes files and commits that they take the place of others.

@@ -18,6 +18,7 @@ use parquet::arrow::arrow_reader::{ArrowReaderMetadata, ArrowReaderOptions, RowS
 use parquet::arrow::async_reader::{AsyncFileReader, ParquetRecordBatchStream, ParquetRecordBatchStreamBuilder};
 use parquet::errors::{ParquetError, Result as ParquetResult};
 use parquet::file::metadata::{PageIndexPolicy, ParquetMetaData, ParquetMetaDataReader};
+use tokio::sync::OnceCell;
 
 use super::file_index::{Entry, FileIndex};
 use super::head::Head;
@@ -73,9 +74,49 @@ pub(super) struct Reader {
 
 #[derive(Debug, Default)]
 struct Cache {
-    indexes: HashMap<String, (Arc<FileIndex>, u64)>,
+    indexes: HashMap<String, Slot>,
     bytes: usize,
     clock: u64,
+}
+
+/// The index of a file, or the place where those wait who want it while one of them reads it.
+#[derive(Debug, Default)]
+struct Slot {
+    index: Arc<OnceCell<Arc<FileIndex>>>,
+    /// What it adds to the cache's bytes; nothing yet while it is being read.
+    bytes: usize,
+    used: u64,
+}
+
+impl Cache {
+    fn slot(&mut self, path: &str) -> Arc<OnceCell<Arc<FileIndex>>> {
+        self.clock += 1;
+        let slot = match self.indexes.get_mut(path) {
+            Some(slot) => slot,
+            None => self.indexes.entry(path.to_owned()).or_default(),
+        };
+        slot.used = self.clock;
+        Arc::clone(&slot.index)
+    }
+
+    /// Counts an index that was read, and forgets those that were not used for longest while they are too many.
+    fn count(&mut self, path: &str, bytes: usize, limit_bytes: usize) {
+        let Some(slot) = self.indexes.get_mut(path).filter(|slot| slot.bytes == 0) else { return };
+        slot.bytes = bytes;
+        self.bytes += bytes;
+        while self.bytes > limit_bytes {
+            let others = self.indexes.iter().filter(|(each, slot)| slot.bytes > 0 && *each != path);
+            let oldest = others.min_by_key(|(_, slot)| slot.used).map(|(path, _)| path.clone());
+            let Some(oldest) = oldest else { break };
+            self.forget(&oldest);
+        }
+    }
+
+    fn forget(&mut self, path: &str) {
+        if let Some(gone) = self.indexes.remove(path) {
+            self.bytes -= gone.bytes;
+        }
+    }
 }
 
 impl Reader {
@@ -87,39 +128,26 @@ impl Reader {
         Input { objects: Arc::clone(&self.objects), path: file.path.as_str().into(), bytes: file.bytes }
     }
 
-    /// What a file holds; labels that are in memory are shared.
+    /// What a file holds, read once however many ask at the same time; labels that are in memory are shared.
     pub(super) async fn index(&self, file: &DataFile, head: &Head) -> Result<Arc<FileIndex>, LakeError> {
-        {
-            let mut cache = self.cache.lock();
-            cache.clock += 1;
-            let now = cache.clock;
-            if let Some((index, used)) = cache.indexes.get_mut(&file.path) {
-                *used = now;
-                return Ok(Arc::clone(index));
-            }
+        let slot = self.cache.lock().slot(&file.path);
+        if let Some(index) = slot.get() {
+            return Ok(Arc::clone(index));
         }
-        let index = Arc::new(self.load(file, head).await?);
-        let mut cache = self.cache.lock();
-        let now = cache.clock;
-        if cache.indexes.insert(file.path.clone(), (Arc::clone(&index), now)).is_none() {
-            cache.bytes += index.bytes;
-        }
-        while cache.bytes > self.limit_bytes && cache.indexes.len() > 1 {
-            let oldest = cache.indexes.iter().min_by_key(|(_, (_, used))| *used).map(|(path, _)| path.clone());
-            let Some((gone, _)) = oldest.and_then(|path| cache.indexes.remove(&path)) else { break };
-            cache.bytes -= gone.bytes;
-        }
-        Ok(index)
+        let index = slot.get_or_try_init(|| async { self.load(file, head).await.map(Arc::new) }).await?;
+        self.cache.lock().count(&file.path, index.bytes, self.limit_bytes);
+        Ok(Arc::clone(index))
+    }
+
+    /// Whether most of the room for indexes is taken.
+    pub(super) fn is_filled(&self) -> bool {
+        self.cache.lock().bytes > self.limit_bytes / 2
     }
 
     /// Forgets files that are not read any more.
     pub(super) fn forget(&self, files: &[Arc<DataFile>]) {
         let mut cache = self.cache.lock();
-        for file in files {
-            if let Some((gone, _)) = cache.indexes.remove(&file.path) {
-                cache.bytes -= gone.bytes;
-            }
-        }
+        files.iter().for_each(|file| cache.forget(&file.path));
     }
 
     async fn load(&self, file: &DataFile, head: &Head) -> Result<FileIndex, LakeError> {

@@ -74,6 +74,11 @@ impl SeriesStore for Lake {
         self.series_shard().delete(&query).await.map_err(|error| AppendError::Failed(error.to_string()))
     }
 
+    async fn snapshot(&self, with_memory: bool) -> Result<String, AppendError> {
+        self.admit_series()?;
+        self.snapshot_series(with_memory).await.map_err(|error| AppendError::Failed(error.to_string()))
+    }
+
     async fn statistics(&self, limit: usize) -> Result<SeriesStatistics, SelectError> {
         let head = &self.series_shard().head;
         let (extent, chunks) = head.extent();

@@ -4,9 +4,12 @@ use std::fs::File;
 use std::io::{self, BufRead, BufReader, IsTerminal, Read, Seek, SeekFrom, stderr};
 use std::path::Path;
 use std::process::ExitCode;
+use std::time::Duration;
 
 use anyhow::{Context, bail};
 use indicatif::{ProgressBar, ProgressStyle};
+use reqwest::header::RETRY_AFTER;
+use reqwest::{Response, StatusCode};
 use tripod_ingest::prometheus::exposition::{BatchSink, Format, LineParser, ParseOptions};
 use tripod_ingest::prometheus::remote_write;
 
@@ -15,6 +18,10 @@ use crate::client::Client;
 
 /// Samples of one request.
 const SAMPLES: usize = 20_000;
+
+/// How long a server that has too much to do is waited for, request by request.
+const PATIENCE: Duration = Duration::from_secs(60);
+const SHORTEST_DELAY: Duration = Duration::from_millis(100);
 
 /// A line that is longer is no line of metrics.
 const MAX_LINE: u64 = 1 << 20;
@@ -102,25 +109,40 @@ impl Import {
         }
         let request = remote_write::encode(&sink.take());
         let body = snap::raw::Encoder::new().compress_vec(&request).context("cannot compress")?;
-        let request = self
-            .client
-            .post("/prometheus/api/v1/write")
-            .header("content-type", "application/x-protobuf;proto=io.prometheus.write.v2.Request")
-            .header("content-encoding", "snappy")
-            .body(body);
-        let response = self.client.send(request).await?;
-        let status = response.status();
+        let response = self.deliver(body.into()).await?;
         let written = response.headers().get("x-prometheus-remote-write-samples-written");
         self.kept += written.and_then(|value| value.to_str().ok()?.parse::<u64>().ok()).unwrap_or(0);
-        let text = response.text().await.unwrap_or_default();
-        match status.as_u16() {
-            200..=299 => Ok(()),
-            400 => {
+        match response.status() {
+            status if status.is_success() => Ok(()),
+            StatusCode::BAD_REQUEST => {
                 // What was wrong; the rest is kept.
+                let text = response.text().await.unwrap_or_default();
                 self.refused.extend(text.lines().take(10).map(str::to_owned));
                 Ok(())
             }
-            _ => bail!("the server answered {status}: {}", text.trim()),
+            _ => Err(self.client.refusal(response).await),
+        }
+    }
+
+    /// Sends a request, and again as long as the server has too much to do and says when to come back.
+    async fn deliver(&self, body: bytes::Bytes) -> anyhow::Result<Response> {
+        let mut waited = Duration::ZERO;
+        loop {
+            let request = self
+                .client
+                .post("/prometheus/api/v1/write")
+                .header("content-type", "application/x-protobuf;proto=io.prometheus.write.v2.Request")
+                .header("content-encoding", "snappy")
+                .body(body.clone());
+            let response = self.client.send(request).await?;
+            let is_busy = matches!(response.status(), StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE);
+            let seconds = response.headers().get(RETRY_AFTER).and_then(|value| value.to_str().ok()?.parse().ok());
+            let Some(delay) = seconds.filter(|_| is_busy && waited < PATIENCE).map(Duration::from_secs) else {
+                return Ok(response);
+            };
+            let delay = delay.clamp(SHORTEST_DELAY, PATIENCE);
+            tokio::time::sleep(delay).await;
+            waited += delay;
         }
     }
 }

@@ -2,6 +2,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use serde_json::{Map, Number, Value as Json};
+use tripod_ingest::prometheus::yaml::is_text_key;
 
 use super::document::{self, Node, Position, Value};
 use super::environment;
@@ -97,7 +98,7 @@ impl<'a> Assembly<'a> {
             return;
         };
         let position = Position { line: 1, column: 1 };
-        let node = |value| Node { position, value };
+        let node = |value| Node::new(position, value);
         let value = match &shape {
             Json::Array(_) if text.trim_start().starts_with('[') => match document::parse(text) {
                 Ok(list) => list.value,
@@ -182,7 +183,7 @@ impl<'a> Assembly<'a> {
         let unexpected = |wanted: &str| Err(vec![format!("must be {wanted}, not {}", node.value.describe())]);
         if VERBATIM.contains(&key) {
             return match (shape, &node.value) {
-                (Json::Array(_), Value::List(_)) | (Json::Object(_), Value::Map(_)) => Ok(verbatim(&node.value)),
+                (Json::Array(_), Value::List(_)) | (Json::Object(_), Value::Map(_)) => Ok(verbatim(node, false)),
                 (Json::Array(_), Value::Null) => Ok(Json::Array(Vec::new())),
                 (Json::Object(_), Value::Null) => Ok(Json::Object(Map::new())),
                 (Json::Array(_), _) => unexpected("a list"),
@@ -298,16 +299,21 @@ impl<'a> Assembly<'a> {
     }
 }
 
-/// The value as it stands in the file.
-fn verbatim(value: &Value) -> Json {
-    match value {
-        Value::Null => Json::Null,
-        Value::Bool(value) => Json::Bool(*value),
-        Value::Number(number) => Json::Number(number.clone()),
-        Value::Text(text) => Json::String(text.clone()),
-        Value::List(items) => Json::Array(items.iter().map(|item| verbatim(&item.value)).collect()),
-        Value::Map(entries) => {
-            Json::Object(entries.iter().map(|entry| (entry.key.clone(), verbatim(&entry.node.value))).collect())
+/// The value as it stands in the file; where Prometheus wants a text, what was written.
+fn verbatim(node: &Node, is_text: bool) -> Json {
+    match (&node.value, &node.written) {
+        (Value::Bool(_) | Value::Number(_), Some(written)) if is_text => Json::String(written.clone()),
+        (Value::Null, _) => Json::Null,
+        (Value::Bool(value), _) => Json::Bool(*value),
+        (Value::Number(number), _) => Json::Number(number.clone()),
+        (Value::Text(text), _) => Json::String(text.clone()),
+        (Value::List(items), _) => Json::Array(items.iter().map(|item| verbatim(item, is_text)).collect()),
+        (Value::Map(entries), _) => {
+            let member = |entry: &document::Entry| {
+                let is_text = is_text || is_text_key(&entry.key);
+                (entry.key.clone(), verbatim(&entry.node, is_text))
+            };
+            Json::Object(entries.iter().map(member).collect())
         }
     }
 }

@@ -1,4 +1,5 @@
 use std::fmt;
+use std::ops::Range;
 
 use serde::de::{self, Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};
 use serde_json::Number;
@@ -22,6 +23,10 @@ impl From<Location> for Position {
 pub(crate) struct Node {
     pub(crate) position: Position,
     pub(crate) value: Value,
+    /// The bytes of the document in which it stands.
+    bytes: Range<usize>,
+    /// A number or truth value as it was written.
+    pub(crate) written: Option<String>,
 }
 
 /// A YAML value in the order of the file.
@@ -57,9 +62,13 @@ pub(crate) fn parse(text: &str) -> Result<Node, SyntaxError> {
         line.is_empty() || line.starts_with('#') || line == "---"
     });
     if blank {
-        return Ok(Node { position: Position { line: 1, column: 1 }, value: Value::Map(Vec::new()) });
+        return Ok(Node::new(Position { line: 1, column: 1 }, Value::Map(Vec::new())));
     }
-    serde_saphyr::from_str::<Node>(text).map_err(|error| {
+    let parsed = serde_saphyr::from_str::<Node>(text).map(|mut root| {
+        root.keep_written(text);
+        root
+    });
+    parsed.map_err(|error| {
         let plain = error.without_snippet();
         let message = plain.to_string();
         SyntaxError {
@@ -67,6 +76,21 @@ pub(crate) fn parse(text: &str) -> Result<Node, SyntaxError> {
             message: message.lines().next().unwrap_or_default().to_owned(),
         }
     })
+}
+
+impl Node {
+    pub(crate) fn new(position: Position, value: Value) -> Self {
+        Self { position, value, bytes: 0..0, written: None }
+    }
+
+    fn keep_written(&mut self, document: &str) {
+        match &mut self.value {
+            Value::Bool(_) | Value::Number(_) => self.written = document.get(self.bytes.clone()).map(str::to_owned),
+            Value::List(items) => items.iter_mut().for_each(|item| item.keep_written(document)),
+            Value::Map(entries) => entries.iter_mut().for_each(|entry| entry.node.keep_written(document)),
+            Value::Null | Value::Text(_) => {}
+        }
+    }
 }
 
 impl Value {
@@ -85,8 +109,11 @@ impl Value {
 
 impl<'de> Deserialize<'de> for Node {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let Spanned { value, referenced, .. } = Spanned::<Value>::deserialize(deserializer)?;
-        Ok(Self { position: referenced.into(), value })
+        let Spanned { value, referenced, defined } = Spanned::<Value>::deserialize(deserializer)?;
+        let place = |number: Option<u64>| number.and_then(|number| usize::try_from(number).ok()).unwrap_or(0);
+        let start = place(defined.span().byte_offset());
+        let bytes = start..start + place(defined.span().byte_len());
+        Ok(Self { bytes, ..Self::new(referenced.into(), value) })
     }
 }
 

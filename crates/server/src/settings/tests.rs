@@ -1,7 +1,7 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use serde_json::Value as Json;
+use serde_json::{Value as Json, json};
 
 use super::assemble::{leaves, look_up, to_json};
 use super::document::{self, Value};
@@ -255,6 +255,17 @@ fn scrape_configs_are_taken_as_they_stand() {
     assert_eq!(job["relabel_configs"][0]["replacement"], "${1}-$2");
     let configuration = loaded.settings.prometheus.load().unwrap();
     assert_eq!(configuration.jobs[0].interval, Duration::from_secs(5));
+    let text = "prometheus:\n  scrape_configs:\n  - job_name: 1.10\n    honor_labels: yes\n    sample_limit: 5\n    static_configs: \
+                [{targets: ['h:1'], labels: {zip: 01234, on: y}}]\n";
+    let loaded = load_text(text, &[], &[]).unwrap_or_else(|mistakes| panic!("{mistakes}"));
+    let labels = json!({"zip": "01234", "on": "y"});
+    assert_eq!(
+        loaded.settings.prometheus.scrape_configs[0],
+        json!({
+            "job_name": "1.10", "honor_labels": true, "sample_limit": 5,
+            "static_configs": [{"targets": ["h:1"], "labels": labels}],
+        })
+    );
     let text = "prometheus:\n  scrape_configs: [{job_name: a, basic_auth: {username: me, password: hunter2}}]\n";
     let loaded = load_text(text, &[], &[]).unwrap_or_else(|mistakes| panic!("{mistakes}"));
     let printed = print(&loaded);

@@ -1,6 +1,7 @@
 //! Commands that only print, and what queries print.
 
-use std::io::{BufRead, BufReader, Write};
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::TcpListener;
 use std::process::Stdio;
 
 use serde_json::Value;
@@ -162,4 +163,30 @@ fn a_reader_that_has_seen_enough_is_no_error() {
     assert_eq!(output.status.code(), Some(0), "{}", String::from_utf8_lossy(&output.stderr));
     assert!(first.starts_with("{\"number\":1,"), "{}", &first[..40.min(first.len())]);
     assert_eq!(String::from_utf8_lossy(&output.stderr), "");
+}
+
+#[test]
+fn an_import_waits_for_a_busy_server_and_says_what_is_none() {
+    let directory = tempdir().unwrap();
+    let dump = directory.path().join("dump.txt");
+    std::fs::write(&dump, "a 1 60000\n").unwrap();
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap().to_string();
+    let busy = "429 Too Many Requests\r\nretry-after: 0";
+    let kept = "204 No Content\r\nx-prometheus-remote-write-samples-written: 1";
+    let server = std::thread::spawn(move || {
+        for answer in [busy, busy, kept, "404 Not Found"] {
+            let (mut connection, _) = listener.accept().unwrap();
+            let mut request = BufReader::new(&connection);
+            let head = request.by_ref().lines().map(Result::unwrap).take_while(|line| !line.is_empty());
+            let length = head.filter_map(|line| line.strip_prefix("content-length: ")?.parse().ok()).last();
+            request.read_exact(&mut vec![0; length.unwrap()]).unwrap();
+            write!(connection, "HTTP/1.1 {answer}\r\ncontent-length: 0\r\nconnection: close\r\n\r\n").unwrap();
+        }
+    });
+    let import = || run(tripod().arg("import").arg(&dump).args(["--server", &address]));
+    assert_eq!(import(), (0, String::new(), "1 samples were kept\n".to_owned()));
+    let (code, _, error) = import();
+    assert!(code == 1 && error.contains("is it the front door of a tripod server?"), "{error}");
+    server.join().unwrap();
 }

@@ -99,6 +99,16 @@ pub trait SeriesStore: Debug + Send + Sync + 'static {
         Ok(())
     }
 
+    /// Copies the series as they are now to a place of the store's own, and gives the copy's name; without those samples
+    /// that only memory and log hold, if `with_memory` is false.
+    ///
+    /// # Errors
+    /// As [`SeriesStore::append_series`], and [`AppendError::Invalid`] when the store keeps nothing on disk.
+    async fn snapshot(&self, with_memory: bool) -> Result<String, AppendError> {
+        let _ = with_memory;
+        Err(AppendError::Invalid("this store keeps nothing on disk".to_owned()))
+    }
+
     /// Counts of series and labels in memory, each list at most `limit` long.
     ///
     /// # Errors

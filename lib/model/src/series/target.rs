@@ -16,6 +16,9 @@ pub trait Targets: Debug + Send + Sync {
     /// The targets that relabelling dropped.
     fn dropped(&self) -> Vec<DroppedTarget>;
 
+    /// A job as it is in force, as YAML without secrets; `None` when there is no such job.
+    fn config(&self, pool: &str) -> Option<String>;
+
     /// What a job's rules for targets make of a label set, one after the other; `None` when there is no such job.
     fn relabel_steps(&self, pool: &str, labels: &Labels) -> Option<Vec<RelabelStep>>;
 }

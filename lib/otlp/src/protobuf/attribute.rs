@@ -3,18 +3,18 @@
 use std::borrow::Cow;
 
 use tripod_model::{Attribute, Value};
+use tripod_protobuf::{Field, Message};
 
-use super::wire::{Raw, Wire};
 use crate::Limits;
 use crate::error::{Enclose, Result};
 
 /// Adds the `KeyValue` to the list. An error's path begins with its index.
 #[inline]
-pub(super) fn push_attribute<'a>(list: &mut Vec<Attribute<'a>>, raw: Raw<'a>, limits: &Limits) -> Result<()> {
+pub(super) fn push_attribute<'a>(list: &mut Vec<Attribute<'a>>, raw: Field<'a>, limits: &Limits) -> Result<()> {
     push_pair(list, raw, limits, 1)
 }
 
-fn push_pair<'a>(list: &mut Vec<Attribute<'a>>, raw: Raw<'a>, limits: &Limits, depth: usize) -> Result<()> {
+fn push_pair<'a>(list: &mut Vec<Attribute<'a>>, raw: Field<'a>, limits: &Limits, depth: usize) -> Result<()> {
     let index = list.len();
     let attribute = limits.admit_attribute(index).and_then(|()| read_pair(raw.bytes()?, limits, depth));
     list.push(attribute.index(index)?);
@@ -23,7 +23,7 @@ fn push_pair<'a>(list: &mut Vec<Attribute<'a>>, raw: Raw<'a>, limits: &Limits, d
 
 fn read_pair<'a>(message: &'a [u8], limits: &Limits, depth: usize) -> Result<Attribute<'a>> {
     let mut attribute = Attribute::default();
-    let mut wire = Wire::new(message);
+    let mut wire = Message::new(message);
     while let Some((number, raw)) = wire.next()? {
         match number {
             1 => attribute.key = Cow::Borrowed(raw.text().field("key")?),
@@ -36,9 +36,9 @@ fn read_pair<'a>(message: &'a [u8], limits: &Limits, depth: usize) -> Result<Att
 
 /// Reads an `AnyValue` on top of what the field held before: lists of the same type are joined, all else is replaced.
 /// `depth` is 1 for a value that no other value holds.
-pub(super) fn merge_value<'a>(value: &mut Value<'a>, raw: Raw<'a>, limits: &Limits, depth: usize) -> Result<()> {
+pub(super) fn merge_value<'a>(value: &mut Value<'a>, raw: Field<'a>, limits: &Limits, depth: usize) -> Result<()> {
     limits.admit_depth(depth)?;
-    let mut wire = Wire::new(raw.bytes()?);
+    let mut wire = Message::new(raw.bytes()?);
     while let Some((number, raw)) = wire.next()? {
         match number {
             1 => *value = Value::Str(Cow::Borrowed(raw.text().field("stringValue")?)),
@@ -59,12 +59,12 @@ pub(super) fn merge_value<'a>(value: &mut Value<'a>, raw: Raw<'a>, limits: &Limi
     Ok(())
 }
 
-fn merge_array<'a>(value: &mut Value<'a>, raw: Raw<'a>, limits: &Limits, depth: usize) -> Result<()> {
+fn merge_array<'a>(value: &mut Value<'a>, raw: Field<'a>, limits: &Limits, depth: usize) -> Result<()> {
     let mut values = match std::mem::take(value) {
         Value::Array(values) => values,
         _ => Vec::new(),
     };
-    let mut wire = Wire::new(raw.bytes()?);
+    let mut wire = Message::new(raw.bytes()?);
     while let Some((number, raw)) = wire.next()? {
         if number == 1 {
             let index = values.len();
@@ -81,12 +81,12 @@ fn merge_array<'a>(value: &mut Value<'a>, raw: Raw<'a>, limits: &Limits, depth: 
     Ok(())
 }
 
-fn merge_map<'a>(value: &mut Value<'a>, raw: Raw<'a>, limits: &Limits, depth: usize) -> Result<()> {
+fn merge_map<'a>(value: &mut Value<'a>, raw: Field<'a>, limits: &Limits, depth: usize) -> Result<()> {
     let mut pairs = match std::mem::take(value) {
         Value::Map(pairs) => pairs,
         _ => Vec::new(),
     };
-    let mut wire = Wire::new(raw.bytes()?);
+    let mut wire = Message::new(raw.bytes()?);
     while let Some((number, raw)) = wire.next()? {
         if number == 1 {
             push_pair(&mut pairs, raw, limits, depth + 1).field("values")?;

@@ -7,11 +7,11 @@ use std::borrow::Cow;
 
 use tripod_model::sink::Sink;
 use tripod_model::{EntityRef, Resource, Scope};
+use tripod_protobuf::{Field, Message};
 
 use super::attribute::push_attribute;
-use super::wire::{Raw, Wire};
 use crate::Limits;
-use crate::error::{Enclose, Result};
+use crate::error::{DecodeError, Enclose, Result};
 use crate::scratch::{empty_resource, empty_scope};
 use crate::signal::Signal;
 
@@ -29,7 +29,7 @@ pub(super) trait Records<'a> {
 /// Reads a request into the sink of `records`.
 pub(super) fn read_request<'a, R: Records<'a>>(body: &'a [u8], limits: &Limits, records: &mut R) -> Result<()> {
     let mut frame = Frame { limits, resource: Resource::default(), scope: Scope::default(), records };
-    each(Wire::new(body), 1, R::SIGNAL.resources.json, |message| frame.resource(message))
+    each(Message::new(body), 1, R::SIGNAL.resources.json, |message| frame.resource(message))
 }
 
 struct Frame<'a, 'r, R> {
@@ -42,7 +42,7 @@ struct Frame<'a, 'r, R> {
 impl<'a, R: Records<'a>> Frame<'a, '_, R> {
     fn resource(&mut self, message: &'a [u8]) -> Result<()> {
         empty_resource(&mut self.resource);
-        let mut wire = Wire::new(message);
+        let mut wire = Message::new(message);
         while let Some((number, raw)) = wire.next()? {
             match number {
                 1 => merge_resource(&mut self.resource, raw, self.limits).field("resource")?,
@@ -51,12 +51,12 @@ impl<'a, R: Records<'a>> Frame<'a, '_, R> {
             }
         }
         self.records.sink().resource(&self.resource);
-        each(Wire::new(message), 2, R::SIGNAL.scopes.json, |message| self.scope(message))
+        each(Message::new(message), 2, R::SIGNAL.scopes.json, |message| self.scope(message))
     }
 
     fn scope(&mut self, message: &'a [u8]) -> Result<()> {
         empty_scope(&mut self.scope);
-        let mut wire = Wire::new(message);
+        let mut wire = Message::new(message);
         while let Some((number, raw)) = wire.next()? {
             match number {
                 1 => merge_scope(&mut self.scope, raw, self.limits).field("scope")?,
@@ -65,13 +65,13 @@ impl<'a, R: Records<'a>> Frame<'a, '_, R> {
             }
         }
         self.records.sink().scope(&self.scope);
-        each(Wire::new(message), 2, R::SIGNAL.records.json, |message| self.records.record(message))
+        each(Message::new(message), 2, R::SIGNAL.records.json, |message| self.records.record(message))
     }
 }
 
 /// Calls `read` with each element of a repeated message field and skips all other fields.
 pub(super) fn each<'a>(
-    mut wire: Wire<'a>,
+    mut wire: Message<'a>,
     field: u32,
     name: &'static str,
     mut read: impl FnMut(&'a [u8]) -> Result<()>,
@@ -79,15 +79,15 @@ pub(super) fn each<'a>(
     let mut index = 0;
     while let Some((number, raw)) = wire.next()? {
         if number == field {
-            raw.bytes().and_then(&mut read).index(index).field(name)?;
+            raw.bytes().map_err(DecodeError::from).and_then(&mut read).index(index).field(name)?;
             index += 1;
         }
     }
     Ok(())
 }
 
-fn merge_resource<'a>(resource: &mut Resource<'a>, raw: Raw<'a>, limits: &Limits) -> Result<()> {
-    let mut wire = Wire::new(raw.bytes()?);
+fn merge_resource<'a>(resource: &mut Resource<'a>, raw: Field<'a>, limits: &Limits) -> Result<()> {
+    let mut wire = Message::new(raw.bytes()?);
     while let Some((number, raw)) = wire.next()? {
         match number {
             1 => push_attribute(&mut resource.attributes, raw, limits).field("attributes")?,
@@ -103,9 +103,9 @@ fn merge_resource<'a>(resource: &mut Resource<'a>, raw: Raw<'a>, limits: &Limits
     Ok(())
 }
 
-fn read_entity<'a>(raw: Raw<'a>, limits: &Limits) -> Result<EntityRef<'a>> {
+fn read_entity<'a>(raw: Field<'a>, limits: &Limits) -> Result<EntityRef<'a>> {
     let mut entity = EntityRef::default();
-    let mut wire = Wire::new(raw.bytes()?);
+    let mut wire = Message::new(raw.bytes()?);
     while let Some((number, raw)) = wire.next()? {
         match number {
             1 => entity.schema_url = Cow::Borrowed(raw.text().field("schemaUrl")?),
@@ -118,15 +118,15 @@ fn read_entity<'a>(raw: Raw<'a>, limits: &Limits) -> Result<EntityRef<'a>> {
     Ok(entity)
 }
 
-fn push_key<'a>(keys: &mut Vec<Cow<'a, str>>, raw: Raw<'a>, limits: &Limits) -> Result<()> {
+fn push_key<'a>(keys: &mut Vec<Cow<'a, str>>, raw: Field<'a>, limits: &Limits) -> Result<()> {
     let index = keys.len();
-    let key = limits.admit_element(index).and_then(|()| raw.text());
+    let key = limits.admit_element(index).and_then(|()| Ok(raw.text()?));
     keys.push(Cow::Borrowed(key.index(index)?));
     Ok(())
 }
 
-fn merge_scope<'a>(scope: &mut Scope<'a>, raw: Raw<'a>, limits: &Limits) -> Result<()> {
-    let mut wire = Wire::new(raw.bytes()?);
+fn merge_scope<'a>(scope: &mut Scope<'a>, raw: Field<'a>, limits: &Limits) -> Result<()> {
+    let mut wire = Message::new(raw.bytes()?);
     while let Some((number, raw)) = wire.next()? {
         match number {
             1 => scope.name = Cow::Borrowed(raw.text().field("name")?),

@@ -4,10 +4,10 @@ use std::borrow::Cow;
 
 use tripod_model::sink::LogSink;
 use tripod_model::{LogRecord, SeverityNumber, SpanId, TraceId};
+use tripod_protobuf::Message;
 
 use super::attribute::{merge_value, push_attribute};
 use super::context::Records;
-use super::wire::Wire;
 use crate::Limits;
 use crate::error::{Enclose, Result};
 use crate::limits::RecordCount;
@@ -45,7 +45,7 @@ impl<'a, S: LogSink> Records<'a> for LogRecords<'a, '_, S> {
 }
 
 fn read_log<'a>(record: &mut LogRecord<'a>, message: &'a [u8], limits: &Limits) -> Result<()> {
-    let mut wire = Wire::new(message);
+    let mut wire = Message::new(message);
     while let Some((number, raw)) = wire.next()? {
         match number {
             1 => record.time_unix_nano = raw.fixed64().field("timeUnixNano")?,

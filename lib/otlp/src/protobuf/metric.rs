@@ -4,13 +4,13 @@ use std::borrow::Cow;
 
 use tripod_model::sink::MetricSink;
 use tripod_model::{Metric, MetricKind, Point, Temporality};
+use tripod_protobuf::{Field, Message};
 
 use super::attribute::push_attribute;
 use super::context::{Records, each};
 use super::point;
-use super::wire::{Raw, Wire};
 use crate::Limits;
-use crate::error::{Enclose, Result};
+use crate::error::{DecodeError, Enclose, Result};
 use crate::limits::RecordCount;
 use crate::scratch::{SpareLists, empty_metric, empty_point};
 use crate::signal::{METRICS, Signal};
@@ -65,8 +65,8 @@ impl<'a, S: MetricSink> Records<'a> for Metrics<'a, '_, S> {
         empty_metric(&mut self.metric);
         // The data that counts and the rest of the message from its first occurrence on. Data of the same kind that
         // occurs again is merged; data of another kind discards what came before.
-        let mut chosen: Option<(Data, Wire<'a>)> = None;
-        let mut wire = Wire::new(message);
+        let mut chosen: Option<(Data, Message<'a>)> = None;
+        let mut wire = Message::new(message);
         loop {
             let here = wire;
             let Some((number, raw)) = wire.next()? else {
@@ -101,9 +101,9 @@ impl<'a, S: MetricSink> Records<'a> for Metrics<'a, '_, S> {
 }
 
 /// Reads what a kind of data says about all of its points.
-fn merge_data_context(metric: &mut Metric<'_>, raw: Raw<'_>) -> Result<()> {
+fn merge_data_context(metric: &mut Metric<'_>, raw: Field<'_>) -> Result<()> {
     let aggregated = !matches!(metric.kind, MetricKind::Gauge | MetricKind::Summary);
-    let mut wire = Wire::new(raw.bytes()?);
+    let mut wire = Message::new(raw.bytes()?);
     while let Some((number, raw)) = wire.next()? {
         match number {
             2 if aggregated => metric.temporality = Temporality(raw.int32().field("aggregationTemporality")?),
@@ -115,11 +115,14 @@ fn merge_data_context(metric: &mut Metric<'_>, raw: Raw<'_>) -> Result<()> {
 }
 
 impl<'a, S: MetricSink> Metrics<'a, '_, S> {
-    fn points(&mut self, data: Data, mut wire: Wire<'a>) -> Result<()> {
+    fn points(&mut self, data: Data, mut wire: Message<'a>) -> Result<()> {
         while let Some((number, raw)) = wire.next()? {
             if number == data.field {
                 raw.bytes()
-                    .and_then(|message| each(Wire::new(message), 1, "dataPoints", |point| self.point(data.kind, point)))
+                    .map_err(DecodeError::from)
+                    .and_then(|message| {
+                        each(Message::new(message), 1, "dataPoints", |point| self.point(data.kind, point))
+                    })
                     .field(data.name)?;
             }
         }

@@ -10,7 +10,6 @@ mod log;
 mod metric;
 mod point;
 mod trace;
-mod wire;
 
 use tripod_model::sink::{LogSink, MetricSink, SpanSink};
 

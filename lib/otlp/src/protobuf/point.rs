@@ -1,9 +1,9 @@
 //! The four messages of metric points.
 
 use tripod_model::{Attribute, Buckets, Exemplar, Number, Point, PointValue, Quantile, SpanId, TraceId};
+use tripod_protobuf::{Field, Message};
 
 use super::attribute::push_attribute;
-use super::wire::{Raw, Wire};
 use crate::Limits;
 use crate::error::{Enclose, Result};
 use crate::scratch::{ExponentialHistogramFields, HistogramFields, SpareLists, reuse_quantiles};
@@ -16,7 +16,7 @@ pub(super) fn read_number<'a>(
     spare: &mut SpareLists<'a>,
 ) -> Result<()> {
     let mut value = Number::Empty;
-    let mut wire = Wire::new(message);
+    let mut wire = Message::new(message);
     while let Some((number, raw)) = wire.next()? {
         match number {
             2 => point.start_time_unix_nano = raw.fixed64().field("startTimeUnixNano")?,
@@ -42,7 +42,7 @@ pub(super) fn read_histogram<'a>(
 ) -> Result<()> {
     let admit = |held| limits.admit_element(held);
     let mut fields = HistogramFields::reusing(&mut point.value);
-    let mut wire = Wire::new(message);
+    let mut wire = Message::new(message);
     while let Some((number, raw)) = wire.next()? {
         match number {
             2 => point.start_time_unix_nano = raw.fixed64().field("startTimeUnixNano")?,
@@ -71,7 +71,7 @@ pub(super) fn read_exponential_histogram<'a>(
     spare: &mut SpareLists<'a>,
 ) -> Result<()> {
     let mut fields = ExponentialHistogramFields::reusing(&mut point.value);
-    let mut wire = Wire::new(message);
+    let mut wire = Message::new(message);
     while let Some((number, raw)) = wire.next()? {
         match number {
             1 => push_attribute(&mut point.attributes, raw, limits).field("attributes")?,
@@ -95,12 +95,14 @@ pub(super) fn read_exponential_histogram<'a>(
     Ok(())
 }
 
-fn merge_buckets(buckets: &mut Buckets, raw: Raw<'_>, limits: &Limits) -> Result<()> {
-    let mut wire = Wire::new(raw.bytes()?);
+fn merge_buckets(buckets: &mut Buckets, raw: Field<'_>, limits: &Limits) -> Result<()> {
+    let mut wire = Message::new(raw.bytes()?);
     while let Some((number, raw)) = wire.next()? {
         match number {
             1 => buckets.offset = raw.sint32().field("offset")?,
-            2 => raw.extend_varint(&mut buckets.counts, |held| limits.admit_element(held)).field("bucketCounts")?,
+            2 => raw
+                .extend_varints(&mut buckets.counts, |count| count, |held| limits.admit_element(held))
+                .field("bucketCounts")?,
             _ => {}
         }
     }
@@ -115,7 +117,7 @@ pub(super) fn read_summary<'a>(
     _spare: &mut SpareLists<'a>,
 ) -> Result<()> {
     let (mut count, mut sum, mut quantiles) = (0, 0.0, reuse_quantiles(&mut point.value));
-    let mut wire = Wire::new(message);
+    let mut wire = Message::new(message);
     while let Some((number, raw)) = wire.next()? {
         match number {
             2 => point.start_time_unix_nano = raw.fixed64().field("startTimeUnixNano")?,
@@ -136,9 +138,9 @@ pub(super) fn read_summary<'a>(
     Ok(())
 }
 
-fn read_quantile(raw: Raw<'_>) -> Result<Quantile> {
+fn read_quantile(raw: Field<'_>) -> Result<Quantile> {
     let mut quantile = Quantile::default();
-    let mut wire = Wire::new(raw.bytes()?);
+    let mut wire = Message::new(raw.bytes()?);
     while let Some((number, raw)) = wire.next()? {
         match number {
             1 => quantile.quantile = raw.double().field("quantile")?,
@@ -149,16 +151,16 @@ fn read_quantile(raw: Raw<'_>) -> Result<Quantile> {
     Ok(quantile)
 }
 
-fn push_exemplar<'a>(point: &mut Point<'a>, raw: Raw<'a>, limits: &Limits, spare: &mut SpareLists<'a>) -> Result<()> {
+fn push_exemplar<'a>(point: &mut Point<'a>, raw: Field<'a>, limits: &Limits, spare: &mut SpareLists<'a>) -> Result<()> {
     let index = point.exemplars.len();
     let exemplar = limits.admit_element(index).and_then(|()| read_exemplar(raw, limits, spare.take()));
     point.exemplars.push(exemplar.index(index)?);
     Ok(())
 }
 
-fn read_exemplar<'a>(raw: Raw<'a>, limits: &Limits, filtered_attributes: Vec<Attribute<'a>>) -> Result<Exemplar<'a>> {
+fn read_exemplar<'a>(raw: Field<'a>, limits: &Limits, filtered_attributes: Vec<Attribute<'a>>) -> Result<Exemplar<'a>> {
     let mut exemplar = Exemplar { filtered_attributes, ..Exemplar::default() };
-    let mut wire = Wire::new(raw.bytes()?);
+    let mut wire = Message::new(raw.bytes()?);
     while let Some((number, raw)) = wire.next()? {
         match number {
             2 => exemplar.time_unix_nano = raw.fixed64().field("timeUnixNano")?,

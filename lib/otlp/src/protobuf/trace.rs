@@ -4,10 +4,10 @@ use std::borrow::Cow;
 
 use tripod_model::sink::SpanSink;
 use tripod_model::{Attribute, Span, SpanEvent, SpanId, SpanKind, SpanLink, Status, StatusCode, TraceId};
+use tripod_protobuf::{Field, Message};
 
 use super::attribute::push_attribute;
 use super::context::Records;
-use super::wire::{Raw, Wire};
 use crate::Limits;
 use crate::error::{Enclose, Result};
 use crate::limits::RecordCount;
@@ -47,7 +47,7 @@ impl<'a, S: SpanSink> Records<'a> for Spans<'a, '_, S> {
 }
 
 fn read_span<'a>(span: &mut Span<'a>, message: &'a [u8], limits: &Limits, spare: &mut SpareLists<'a>) -> Result<()> {
-    let mut wire = Wire::new(message);
+    let mut wire = Message::new(message);
     while let Some((number, raw)) = wire.next()? {
         match number {
             1 => span.trace_id = TraceId(raw.id().field("traceId")?),
@@ -80,9 +80,9 @@ fn read_span<'a>(span: &mut Span<'a>, message: &'a [u8], limits: &Limits, spare:
     Ok(())
 }
 
-fn read_event<'a>(raw: Raw<'a>, limits: &Limits, attributes: Vec<Attribute<'a>>) -> Result<SpanEvent<'a>> {
+fn read_event<'a>(raw: Field<'a>, limits: &Limits, attributes: Vec<Attribute<'a>>) -> Result<SpanEvent<'a>> {
     let mut event = SpanEvent { attributes, ..SpanEvent::default() };
-    let mut wire = Wire::new(raw.bytes()?);
+    let mut wire = Message::new(raw.bytes()?);
     while let Some((number, raw)) = wire.next()? {
         match number {
             1 => event.time_unix_nano = raw.fixed64().field("timeUnixNano")?,
@@ -95,9 +95,9 @@ fn read_event<'a>(raw: Raw<'a>, limits: &Limits, attributes: Vec<Attribute<'a>>)
     Ok(event)
 }
 
-fn read_link<'a>(raw: Raw<'a>, limits: &Limits, attributes: Vec<Attribute<'a>>) -> Result<SpanLink<'a>> {
+fn read_link<'a>(raw: Field<'a>, limits: &Limits, attributes: Vec<Attribute<'a>>) -> Result<SpanLink<'a>> {
     let mut link = SpanLink { attributes, ..SpanLink::default() };
-    let mut wire = Wire::new(raw.bytes()?);
+    let mut wire = Message::new(raw.bytes()?);
     while let Some((number, raw)) = wire.next()? {
         match number {
             1 => link.trace_id = TraceId(raw.id().field("traceId")?),
@@ -112,8 +112,8 @@ fn read_link<'a>(raw: Raw<'a>, limits: &Limits, attributes: Vec<Attribute<'a>>) 
     Ok(link)
 }
 
-fn merge_status<'a>(status: &mut Status<'a>, raw: Raw<'a>) -> Result<()> {
-    let mut wire = Wire::new(raw.bytes()?);
+fn merge_status<'a>(status: &mut Status<'a>, raw: Field<'a>) -> Result<()> {
+    let mut wire = Message::new(raw.bytes()?);
     while let Some((number, raw)) = wire.next()? {
         match number {
             2 => status.message = Cow::Borrowed(raw.text().field("message")?),

@@ -163,15 +163,12 @@ fn what_is_wrong_is_named() {
                 "{span}.name: must be a length-delimited value on the wire, got a varint: is this another message?"
             ),
         ),
-        (vec![0x73], format!("{span}: field 14 is a group, which protobuf deprecated and OTLP never used")),
+        (vec![0x73], format!("{span}: field 14 is a group, which protobuf deprecated")),
         (vec![0x39, 1, 2], format!("{span}: field 7 is cut short: it needs 8 bytes, 2 are left")),
     ] {
         assert_eq!(refusal(Signal::Traces, &spans(&[&part])), message);
     }
-    assert_eq!(
-        refusal(Signal::Traces, b"{\"resourceSpans\":[]}"),
-        "field 15 is a group, which protobuf deprecated and OTLP never used"
-    );
+    assert_eq!(refusal(Signal::Traces, b"{\"resourceSpans\":[]}"), "field 15 is a group, which protobuf deprecated");
 }
 
 #[test]

@@ -34,8 +34,13 @@ impl FileDiscovery {
         }
     }
 
+    /// How often the files are read at least.
+    pub(in crate::prometheus) fn refresh(&self) -> Duration {
+        self.refresh_interval.unwrap_or(Duration::from_secs(300))
+    }
+
     pub(super) async fn run(&self, job: &str, groups: watch::Sender<Option<Vec<TargetGroup>>>) {
-        let refresh = self.refresh_interval.unwrap_or(Duration::from_secs(300)).max(LOOK_INTERVAL);
+        let refresh = self.refresh().max(LOOK_INTERVAL);
         let mut known: Vec<(PathBuf, Vec<TargetGroup>)> = Vec::new();
         loop {
             let stamp = self.stamp().await;

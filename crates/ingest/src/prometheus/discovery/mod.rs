@@ -9,12 +9,11 @@ mod http;
 use std::collections::BTreeMap;
 
 use serde::Deserialize;
-use serde_json::Value;
 use tokio::sync::watch;
 
 pub use self::file::FileDiscovery;
 pub use self::http::HttpDiscovery;
-use crate::prometheus::scrape::texts;
+use crate::prometheus::yaml;
 
 /// Targets that share labels: a `static_config`, or an element of what a file or an HTTP source gives.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
@@ -65,7 +64,5 @@ fn publish(groups: &watch::Sender<Option<Vec<TargetGroup>>>, new: Vec<TargetGrou
 
 /// Reads groups from JSON or YAML, of which JSON is a part.
 fn parse(text: &str) -> Result<Vec<TargetGroup>, String> {
-    let mut value: Value = serde_saphyr::from_str(text).map_err(|error| error.to_string())?;
-    texts(&mut value, false);
-    serde_path_to_error::deserialize(value).map_err(|error| error.to_string())
+    serde_path_to_error::deserialize(yaml::read(text)?).map_err(|error| error.to_string())
 }

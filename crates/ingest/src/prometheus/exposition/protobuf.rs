@@ -27,7 +27,7 @@ pub(super) fn parse(
     while !stream.is_empty() {
         reader.families += 1;
         reader.metrics = 0;
-        let read = stream.delimited().and_then(|family| reader.family(family, sink));
+        let read = stream.next_delimited().map_err(Malformed::from).and_then(|family| reader.family(family, sink));
         read.map_err(|error| ExpositionError { line: reader.families, column: reader.metrics, message: error.0 })?;
     }
     Ok(())

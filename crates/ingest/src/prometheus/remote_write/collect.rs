@@ -148,6 +148,6 @@ pub(super) fn metric_type(number: u64) -> MetricType {
 }
 
 #[cold]
-pub(super) fn malformed(error: Malformed) -> Refusal {
-    Refusal::new(Reason::Malformed, format!("the request is no such protobuf message: {}", error.0))
+pub(super) fn malformed(error: impl Into<Malformed>) -> Refusal {
+    Refusal::new(Reason::Malformed, format!("the request is no such protobuf message: {}", error.into().0))
 }

@@ -7,7 +7,7 @@ use tripod_storage::series::FloatSample;
 
 use super::collect::{Collected, malformed, metric_type};
 use crate::prometheus::exposition::LabelSet;
-use crate::prometheus::protobuf::{Field, Malformed, Message};
+use crate::prometheus::protobuf::{Field, Malformed, Message, up_to};
 use crate::refusal::Refusal;
 
 /// No series and no exemplar has more labels.
@@ -56,7 +56,9 @@ impl Reader<'_> {
         let mut message = Message::new(bytes);
         while let Some((number, field)) = message.next().map_err(malformed)? {
             match number {
-                1 => field.extend_varints(&mut self.references, MAX_REFERENCES, |value| value).map_err(malformed)?,
+                1 => field
+                    .extend_varints(&mut self.references, |value| value, up_to(MAX_REFERENCES))
+                    .map_err(malformed)?,
                 2 | 3 => samples += 1,
                 5 => metadata = Some(field),
                 // Until the start moved into each sample it stood here.
@@ -103,7 +105,7 @@ impl Reader<'_> {
         let mut message = Message::new(field.bytes().map_err(malformed)?);
         while let Some((number, field)) = message.next().map_err(malformed)? {
             match number {
-                1 => field.extend_varints(&mut references, MAX_REFERENCES, |value| value).map_err(malformed)?,
+                1 => field.extend_varints(&mut references, |value| value, up_to(MAX_REFERENCES)).map_err(malformed)?,
                 2 => value = field.double().map_err(malformed)?,
                 3 => timestamp = field.int64().map_err(malformed)?,
                 _ => {}

@@ -8,14 +8,15 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use serde::Deserialize;
 use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use super::http_client::HttpClientConfig;
 use crate::prometheus::discovery::{DiscoveryConfig, FileDiscovery, HttpDiscovery, TargetGroup};
 use crate::prometheus::relabel::RelabelRule;
 use crate::prometheus::units::{duration, size};
+use crate::prometheus::yaml;
 
 /// A configuration that was read and checked.
 #[derive(Clone, Debug, Default)]
@@ -97,7 +98,7 @@ pub struct ScrapeLimits {
 }
 
 /// A form that can be asked for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize)]
 #[allow(missing_docs)] // named as in the configuration
 pub enum ScrapeProtocol {
     PrometheusProto,
@@ -130,7 +131,7 @@ impl ScrapeConfiguration {
     /// # Errors
     /// All mistakes, each with where it is.
     pub fn from_yaml(text: &str, folder: &Path) -> Result<Self, Vec<String>> {
-        let document: Value = serde_saphyr::from_str(text).map_err(|error| vec![error.to_string()])?;
+        let document = yaml::read(text).map_err(|error| vec![error])?;
         let sections = match document {
             Value::Null => Map::new(),
             Value::Object(sections) => sections,
@@ -411,52 +412,8 @@ fn split_http(value: Value) -> (Map<String, Value>, Map<String, Value>) {
     map.into_iter().partition(|(key, _)| HttpClientConfig::KEYS.contains(&key.as_str()))
 }
 
-/// Keys whose values are texts, whatever YAML takes them for: `labels: {port: 9100}`, `regex: 5..`, `password: 1234`.
-const TEXT_KEYS: [&str; 20] = [
-    "targets",
-    "labels",
-    "params",
-    "external_labels",
-    "job_name",
-    "metrics_path",
-    "source_labels",
-    "target_label",
-    "separator",
-    "regex",
-    "replacement",
-    "username",
-    "password",
-    "credentials",
-    "type",
-    "bearer_token",
-    "values",
-    "secrets",
-    "server_name",
-    "files",
-];
-
-/// Makes texts of the numbers and truth values under [`TEXT_KEYS`], as Prometheus' reader of YAML does.
-pub(in crate::prometheus) fn texts(value: &mut Value, is_text: bool) {
-    match value {
-        Value::Number(number) if is_text => *value = Value::String(number.to_string()),
-        Value::Bool(truth) if is_text => *value = Value::String(truth.to_string()),
-        Value::Array(elements) => elements.iter_mut().for_each(|element| texts(element, is_text)),
-        Value::Object(members) => {
-            for (key, member) in members {
-                texts(member, is_text || TEXT_KEYS.contains(&key.as_str()));
-            }
-        }
-        _ => {}
-    }
-}
-
 /// Reads a part of the configuration. A mistake gets the place, and for an unknown key the nearest known one.
-pub(super) fn read<T: DeserializeOwned + Default>(
-    place: &str,
-    mut value: Value,
-    mistakes: &mut Vec<String>,
-) -> Option<T> {
-    texts(&mut value, false);
+pub(super) fn read<T: DeserializeOwned + Default>(place: &str, value: Value, mistakes: &mut Vec<String>) -> Option<T> {
     if value.is_null() {
         return Some(T::default());
     }

@@ -14,9 +14,13 @@ use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 use reqwest::tls::Version;
 use reqwest::{Certificate, Client, Identity, Proxy, redirect};
 use serde::Deserialize;
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
 
 use super::config::{read, resolve};
+use super::shown::{Shown, redacted};
+
+/// What stands for a secret where a configuration is shown, as in Prometheus.
+const SECRET: &str = "<secret>";
 
 /// What a request carries and how its connection is made.
 #[derive(Clone, Default, Deserialize)]
@@ -55,7 +59,7 @@ struct Authorization {
     credentials_file: Option<PathBuf>,
 }
 
-#[derive(Clone, Default, Deserialize)]
+#[derive(Clone, Default, PartialEq, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 struct TlsConfig {
     ca: Option<String>,
@@ -76,6 +80,27 @@ struct HeaderValues {
     values: Vec<String>,
     secrets: Vec<String>,
     files: Vec<PathBuf>,
+}
+
+impl TlsConfig {
+    /// Nothing when there is no key of it.
+    fn shown(&self) -> Value {
+        if *self == Self::default() {
+            return Value::Null;
+        }
+        let mut keys = Shown::default();
+        keys.add_set("ca", json!(self.ca));
+        keys.add_set("ca_file", json!(self.ca_file));
+        keys.add_set("cert", json!(self.cert));
+        keys.add_set("cert_file", json!(self.cert_file));
+        keys.add_set("key", self.key.as_ref().map(|_| SECRET));
+        keys.add_set("key_file", json!(self.key_file));
+        keys.add_set("server_name", json!(self.server_name));
+        keys.add("insecure_skip_verify", self.insecure_skip_verify);
+        keys.add_set("min_version", json!(self.min_version));
+        keys.add_set("max_version", json!(self.max_version));
+        keys.into()
+    }
 }
 
 // Secrets stay out of logs and printed configurations.
@@ -164,6 +189,49 @@ impl HttpClientConfig {
         }
         config.resolve(folder);
         (mistakes.len() == before).then_some(config)
+    }
+
+    /// Adds the keys that are in force; instead of secrets there is a word.
+    pub(super) fn show(&self, shown: &mut Shown) {
+        let secret = |value: &str| if value.is_empty() { "" } else { SECRET };
+        if let Some(basic) = &self.basic_auth {
+            let mut keys = Shown::default();
+            keys.add_set("username", basic.username.as_str());
+            keys.add_set("username_file", json!(basic.username_file));
+            keys.add_set("password", secret(&basic.password));
+            keys.add_set("password_file", json!(basic.password_file));
+            shown.add("basic_auth", keys);
+        }
+        let authorization = self.authorization.clone().or_else(|| {
+            // The older way to say the same.
+            let is_bearer = self.bearer_token.is_some() || self.bearer_token_file.is_some();
+            is_bearer.then(|| Authorization {
+                kind: None,
+                credentials: self.bearer_token.clone().unwrap_or_default(),
+                credentials_file: self.bearer_token_file.clone(),
+            })
+        });
+        if let Some(authorization) = &authorization {
+            let mut keys = Shown::default();
+            keys.add("type", authorization.kind.as_deref().unwrap_or("Bearer"));
+            keys.add_set("credentials", secret(&authorization.credentials));
+            keys.add_set("credentials_file", json!(authorization.credentials_file));
+            shown.add("authorization", keys);
+        }
+        shown.add_set("tls_config", self.tls_config.shown());
+        shown.add("follow_redirects", self.follow_redirects.unwrap_or(true));
+        shown.add("enable_http2", self.enable_http2.unwrap_or(true));
+        let headers = self.http_headers.iter().map(|(name, header)| {
+            let mut keys = Shown::default();
+            keys.add_set("values", header.values.clone());
+            keys.add_set("secrets", header.secrets.iter().map(|value| secret(value)).collect::<Vec<_>>());
+            keys.add_set("files", json!(header.files));
+            (name.clone(), keys.into())
+        });
+        shown.add_set("http_headers", Value::Object(headers.collect()));
+        shown.add_set("proxy_url", self.proxy_url.as_deref().map(redacted));
+        shown.add_set("no_proxy", json!(self.no_proxy));
+        shown.add_set("proxy_from_environment", self.proxy_from_environment);
     }
 
     fn resolve(&mut self, folder: &Path) {

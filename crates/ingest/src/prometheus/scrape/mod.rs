@@ -8,6 +8,7 @@ mod config;
 mod fetch;
 mod http_client;
 mod job;
+mod shown;
 mod status;
 mod target;
 mod target_loop;
@@ -27,7 +28,7 @@ use tripod_storage::series::SeriesStore;
 pub use self::config::{JobConfig, ScrapeConfiguration, ScrapeLimits, ScrapeProtocol};
 pub use self::http_client::HttpClientConfig;
 
-pub(in crate::prometheus) use self::config::{resolve, texts};
+pub(in crate::prometheus) use self::config::resolve;
 pub(in crate::prometheus) use self::http_client::chain;
 use self::job::run_job;
 use self::status::PoolStatus;
@@ -106,6 +107,13 @@ impl Scraper {
     }
 }
 
+impl Scraper {
+    fn job(&self, name: &str) -> Option<Arc<JobConfig>> {
+        let running = self.running.lock();
+        running.jobs.iter().find(|job| job.job.name == name).map(|job| Arc::clone(&job.job))
+    }
+}
+
 /// What is known of the targets, for the query API.
 impl Targets for Scraper {
     fn pools(&self) -> Vec<String> {
@@ -120,10 +128,12 @@ impl Targets for Scraper {
         self.running.lock().jobs.iter().flat_map(|job| job.pool.dropped()).collect()
     }
 
+    fn config(&self, pool: &str) -> Option<String> {
+        Some(shown::yaml(&*self.job(pool)?))
+    }
+
     fn relabel_steps(&self, pool: &str, labels: &Labels) -> Option<Vec<RelabelStep>> {
-        let running = self.running.lock();
-        let job = running.jobs.iter().find(|job| job.job.name == pool)?;
-        Some(relabel_steps(&job.job.relabel, labels))
+        Some(relabel_steps(&self.job(pool)?.relabel, labels))
     }
 }
 

@@ -9,7 +9,7 @@ use tripod_storage::series::{LabelMatcher, LabelQuery, MillisRange, SeriesStore}
 use super::{all, batch};
 use crate::{files, open_when_free, settings};
 
-fn up_to(time: i64) -> LabelQuery {
+pub(super) fn up_to(time: i64) -> LabelQuery {
     let matchers = vec![LabelMatcher::equal("__name__", "metric")];
     LabelQuery { matcher_sets: vec![matchers], range: MillisRange { start: i64::MIN, end: time }, limit: 0 }
 }

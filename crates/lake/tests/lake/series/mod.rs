@@ -6,6 +6,7 @@ mod deletion;
 mod refused;
 mod scripted;
 mod scripts;
+mod snapshot;
 
 use std::sync::Arc;
 

@@ -1,4 +1,7 @@
-use std::collections::{BTreeMap, HashMap};
+mod contract;
+mod targets;
+
+use std::collections::BTreeMap;
 use std::io::Read;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
@@ -9,9 +12,7 @@ use http::{HeaderMap, Request, StatusCode};
 use http_body_util::BodyExt;
 use serde_json::{Value as Json, json};
 use tower::ServiceExt;
-use tripod_model::series::{
-    DroppedTarget, Labels, MetricType, RelabelStep, SeriesExemplar, SeriesMetadata, TargetHealth, TargetStatus, Targets,
-};
+use tripod_model::series::{Labels, MetricType, SeriesExemplar, SeriesMetadata};
 use tripod_promql::engine::Engine;
 use tripod_storage::series::{FloatSample, MemorySeriesStore, SeriesBatch, SeriesStore};
 
@@ -205,6 +206,13 @@ async fn mistakes_have_prometheus_types_and_words() {
         ("/api/v1/labels?match[]=%7B", 400, "bad_data", "1:2: parse error: unexpected end of input inside braces"),
         ("/api/v1/label/U__/values", 400, "bad_data", r#"invalid label name: """#),
         ("/api/v1/metadata?limit=x", 400, "bad_data", "limit must be a number"),
+        ("/api/v1/scrape_pools/config?scrapePool=", 400, "bad_data", "no scrapePool parameter provided"),
+        (
+            "/api/v1/scrape_pools/config?scrapePool=a",
+            400,
+            "bad_data",
+            "error retrieving scrape config: scrape pool \"a\" not found",
+        ),
         ("/api/v1/targets/relabel_steps", 400, "bad_data", "no scrapePool parameter provided"),
         ("/api/v1/targets/relabel_steps?scrapePool=a", 400, "bad_data", "no labels parameter provided"),
         (
@@ -304,6 +312,19 @@ async fn deletion_needs_its_switch() {
     assert_eq!(data(&router, "/api/v1/query?query=requests&time=60").await["result"], json!([]));
     let clean = Request::put("/api/v1/admin/tsdb/clean_tombstones").body(Body::empty()).unwrap();
     assert_eq!(send(&router, clean).await.0, 204);
+    for (query, status, message) in [
+        ("", 500, "this store keeps nothing on disk"),
+        (
+            "?skip_head=x",
+            400,
+            "invalid parameter \\\"skip_head\\\": unable to parse boolean: strconv.ParseBool: parsing \\\"x\\\": invalid syntax",
+        ),
+    ] {
+        let uri = format!("/api/v1/admin/tsdb/snapshot{query}");
+        let (found, _, body) = send(&router, Request::post(uri).body(Body::empty()).unwrap()).await;
+        let body = String::from_utf8(body).unwrap();
+        assert!(found.as_u16() == status && body.contains(message), "{found}: {body}");
+    }
 }
 
 #[tokio::test]
@@ -408,89 +429,6 @@ async fn federation_gives_the_newest_samples() {
     assert_eq!(send(&router, request).await.0, 400);
 }
 
-#[derive(Debug)]
-struct TwoTargets;
-
-impl Targets for TwoTargets {
-    fn pools(&self) -> Vec<String> {
-        vec!["web".to_owned(), "api".to_owned()]
-    }
-
-    fn active(&self) -> Vec<TargetStatus> {
-        let metadata = SeriesMetadata { metric_type: MetricType::Gauge, unit: "s".into(), help: "h".into() };
-        let other = SeriesMetadata { help: "other".into(), ..metadata.clone() };
-        let target = TargetStatus {
-            pool: "api".to_owned(),
-            discovered_labels: Labels::from_pairs([("__address__", "a:1")]),
-            labels: Labels::from_pairs([("job", "api")]),
-            url: "http://a:1/metrics".to_owned(),
-            health: TargetHealth::Down,
-            last_error: "refused".to_owned(),
-            last_scrape: Some(1_500),
-            last_duration: Duration::from_millis(250),
-            interval: Duration::from_secs(15),
-            timeout: Duration::from_secs(10),
-            metadata: Arc::new(HashMap::from([("up".to_owned(), metadata)])),
-        };
-        let second = TargetStatus {
-            pool: "web".to_owned(),
-            labels: Labels::from_pairs([("job", "web")]),
-            metadata: Arc::new(HashMap::from([("up".to_owned(), other.clone()), ("requests".to_owned(), other)])),
-            ..target.clone()
-        };
-        vec![target.clone(), second, target]
-    }
-
-    fn dropped(&self) -> Vec<DroppedTarget> {
-        let discovered_labels = Labels::from_pairs([("__address__", "b:1")]);
-        vec![DroppedTarget { pool: "web".to_owned(), discovered_labels }]
-    }
-
-    fn relabel_steps(&self, pool: &str, labels: &Labels) -> Option<Vec<RelabelStep>> {
-        let step = RelabelStep { rule: r#"{"action":"keep"}"#.to_owned(), output: labels.clone(), keep: true };
-        (pool == "web").then(|| vec![step])
-    }
-}
-
-#[tokio::test]
-async fn targets_are_shown() {
-    let settings = PrometheusSettings::default();
-    let engine = Engine::new(store().await, settings.engine());
-    let router = router(Prometheus::new(engine, settings, about()).with_targets(Arc::new(TwoTargets)));
-    assert_eq!(data(&router, "/api/v1/scrape_pools").await, json!({"scrapePools": ["api", "web"]}));
-    let target = json!({"discoveredLabels": {"__address__": "a:1"}, "labels": {"job": "api"}, "scrapePool": "api",
-        "scrapeUrl": "http://a:1/metrics", "globalUrl": "http://a:1/metrics", "lastError": "refused",
-        "lastScrape": "1970-01-01T00:00:01.500Z", "lastScrapeDuration": 0.25, "health": "down",
-        "scrapeInterval": "15s", "scrapeTimeout": "10s"});
-    let dropped = json!([{"discoveredLabels": {"__address__": "b:1"}, "scrapePool": "web"}]);
-    assert_eq!(
-        data(&router, "/api/v1/targets?scrapePool=api").await,
-        json!({"activeTargets": [target, target], "droppedTargets": [], "droppedTargetCounts": {"web": 1}})
-    );
-    assert_eq!(data(&router, "/api/v1/targets").await["droppedTargets"], dropped);
-    let only = data(&router, "/api/v1/targets?state=active&scrapePool=none").await;
-    assert_eq!(only, json!({"activeTargets": [], "droppedTargets": [], "droppedTargetCounts": null}));
-    let said_of_up = json!({"target": {"job": "api"}, "metric": "up", "type": "gauge", "help": "h", "unit": "s"});
-    assert_eq!(
-        data(&router, "/api/v1/targets/metadata?match_target=%7Bjob%3D%22api%22%7D").await,
-        json!([said_of_up, said_of_up])
-    );
-    assert_eq!(data(&router, "/api/v1/targets/metadata?metric=down").await, json!([]));
-    assert_eq!(
-        data(&router, "/api/v1/targets/relabel_steps?scrapePool=web&labels=%7B%22a%22:%22b%22%7D").await,
-        json!({"steps": [{"rule": {"action": "keep"}, "output": {"a": "b"}, "keep": true}]})
-    );
-    // What targets say of one name is all shown, each once, and goes before what was stored.
-    let said = |help: &str| json!({"type": "gauge", "help": help, "unit": "s"});
-    let up = json!({"up": [said("h"), said("other")]});
-    assert_eq!(data(&router, "/api/v1/metadata?metric=up").await, up);
-    let all = json!({"requests": [said("other")], "up": [said("h"), said("other")]});
-    assert_eq!(data(&router, "/api/v1/metadata").await, all);
-    let fewer = json!({"requests": [said("other")], "up": [said("h")]});
-    assert_eq!(data(&router, "/api/v1/metadata?limit_per_metric=1").await, fewer);
-    assert_eq!(data(&router, "/api/v1/metadata?limit=1").await, json!({"requests": [said("other")]}));
-}
-
 #[tokio::test]
 async fn the_server_tells_about_itself() {
     let router = router_of_defaults().await;
@@ -529,94 +467,4 @@ async fn the_configuration_is_loaded_anew() {
         let (found, _, body) = send(&router, request).await;
         assert_eq!((found.as_u16(), String::from_utf8(body).unwrap()), (status, text.to_owned()));
     }
-}
-
-/// Paths of Prometheus' contract that are not served here, each with the reason.
-const NOT_SERVED: [(&str, &str); 5] = [
-    ("/admin/tsdb/snapshot", "the tables are files that can be copied while the server runs"),
-    ("/otlp/v1/metrics", "a receiver's"),
-    ("/scrape_pools/config", "not yet: a job is kept without its defaults and with its secrets"),
-    ("/status/self_metrics", "not yet: /metrics of the front door has them, as text"),
-    ("/write", "a receiver's"),
-];
-
-#[tokio::test]
-async fn the_contract_is_served() {
-    let contract = std::path::Path::new(env!("CARGO_MANIFEST_DIR"))
-        .join("../../../shared/conformance/exposition/http_api/openapi_3.1_golden.yaml");
-    let Ok(text) = std::fs::read_to_string(&contract) else {
-        eprintln!("NOT RUN: the contract is not at {}", contract.display());
-        return;
-    };
-    let router = router_of_defaults().await;
-    let mut paths: Vec<(String, Vec<String>)> = Vec::new();
-    for line in text.lines().skip_while(|line| *line != "paths:").skip(1).take_while(|line| line.starts_with(' ')) {
-        if let Some(path) = line.strip_prefix("    /").and_then(|path| path.strip_suffix(':')) {
-            paths.push((format!("/{path}"), Vec::new()));
-        } else if let (Some(method), Some((_, methods))) =
-            (line.strip_prefix("        ").and_then(|line| line.strip_suffix(':')), paths.last_mut())
-            && ["get", "post", "put", "delete"].contains(&method)
-        {
-            methods.push(method.to_uppercase());
-        }
-    }
-    assert_eq!(paths.len(), 36);
-    let mut missing = Vec::new();
-    for (path, methods) in &paths {
-        for method in methods {
-            let uri = format!("/api/v1{}", path.replace("{name}", "job"));
-            let request = Request::builder().method(method.as_str()).uri(uri).body(Body::empty()).unwrap();
-            let status = send(&router, request).await.0;
-            if (status == 404 || status == 405) && !missing.contains(path) {
-                missing.push(path.clone());
-            }
-        }
-    }
-    missing.sort();
-    for path in &missing {
-        let reason = NOT_SERVED.iter().find(|(each, _)| each == path).map(|(_, reason)| *reason);
-        println!("not served: {path}: {}", reason.unwrap_or("NO REASON"));
-        assert!(reason.is_some(), "{path} is not served");
-    }
-    assert_eq!(missing.len(), NOT_SERVED.len(), "{missing:?}");
-}
-
-/// Prometheus' own command line client, where it is installed.
-#[tokio::test]
-async fn promtool_gets_its_answers() {
-    let program = "promtool";
-    if tokio::process::Command::new(program).arg("--version").output().await.is_err() {
-        eprintln!("NOT RUN: there is no promtool");
-        return;
-    }
-    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let address = listener.local_addr().unwrap();
-    let router = Router::new().nest("/prometheus", router_of_defaults().await);
-    let server = tokio::spawn(async move { axum::serve(listener, router).await });
-    let url = format!("http://{address}/prometheus");
-    for (arguments, output) in [
-        (
-            vec!["query", "instant", "--time=60", &url, "requests * 2"],
-            "{code=\"200\", job=\"api\"} => 30 @[60]\n{code=\"500\", job=\"api\"} => 60 @[60]\n",
-        ),
-        (
-            vec!["query", "range", "--start=60", "--end=120", "--step=1m", &url, "sum(requests)"],
-            "{} =>\n45 @[60]\n90 @[120]\n",
-        ),
-        (vec!["query", "labels", "--start=0", "--end=600", &url, "code"], "200\n500\n"),
-        (
-            vec!["query", "series", "--start=0", "--end=600", "--match=requests{code=\"200\"}", &url],
-            "{__name__=\"requests\", code=\"200\", job=\"api\"}\n",
-        ),
-    ] {
-        let ran = tokio::process::Command::new(program).args(&arguments).output().await.unwrap();
-        let (out, error) = (String::from_utf8_lossy(&ran.stdout), String::from_utf8_lossy(&ran.stderr));
-        assert!(ran.status.success(), "{arguments:?}: {out}{error}");
-        assert_eq!(out, output, "{arguments:?}: {error}");
-    }
-    let wrong = tokio::process::Command::new(program).args(["query", "instant", &url, "foo("]).output().await.unwrap();
-    assert!(!wrong.status.success());
-    let error = String::from_utf8_lossy(&wrong.stderr);
-    assert!(error.contains("1:5: parse error: unclosed left parenthesis"), "{error}");
-    server.abort();
 }

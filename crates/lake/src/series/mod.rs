@@ -155,10 +155,11 @@ impl SeriesShard {
         files.sort_unstable_by_key(|file| std::cmp::Reverse(file.max_time));
         let newest = files.first().map_or(0, |file| file.max_time);
         for file in files.iter().filter(|file| file.max_time >= newest.saturating_sub(RECENT_MILLIS)) {
-            if self.reader.is_filled() {
+            let read = self.reader.index(file, &self.head).await?;
+            // The next one is about as large.
+            if !self.reader.has_room(read.bytes) {
                 break;
             }
-            self.reader.index(file, &self.head).await?;
         }
         Ok(())
     }

@@ -7,6 +7,7 @@ use std::collections::{HashMap, VecDeque};
 use std::ops::Range;
 use std::sync::Arc;
 
+use ahash::AHashSet;
 use arrow::array::RecordBatch;
 use bytes::Bytes;
 use futures::future::BoxFuture;
@@ -19,6 +20,7 @@ use parquet::arrow::async_reader::{AsyncFileReader, ParquetRecordBatchStream, Pa
 use parquet::errors::{ParquetError, Result as ParquetResult};
 use parquet::file::metadata::{PageIndexPolicy, ParquetMetaData, ParquetMetaDataReader};
 use tokio::sync::OnceCell;
+use tripod_model::series::Labels;
 
 use super::file_index::{Entry, FileIndex};
 use super::head::Head;
@@ -112,6 +114,12 @@ impl Cache {
         }
     }
 
+    /// The index with the most series.
+    fn largest(&self) -> Option<Arc<FileIndex>> {
+        let indexes = self.indexes.values().filter_map(|slot| slot.index.get());
+        indexes.max_by_key(|index| index.entries.len()).cloned()
+    }
+
     fn forget(&mut self, path: &str) {
         if let Some(gone) = self.indexes.remove(path) {
             self.bytes -= gone.bytes;
@@ -139,9 +147,9 @@ impl Reader {
         Ok(Arc::clone(index))
     }
 
-    /// Whether most of the room for indexes is taken.
-    pub(super) fn is_filled(&self) -> bool {
-        self.cache.lock().bytes > self.limit_bytes / 2
+    /// Whether another index of so many bytes can be kept without one that is there.
+    pub(super) fn has_room(&self, bytes: usize) -> bool {
+        self.cache.lock().bytes + bytes <= self.limit_bytes
     }
 
     /// Forgets files that are not read any more.
@@ -163,7 +171,6 @@ impl Reader {
         let mut heads = Vec::new();
         let mut metrics: Vec<(Box<str>, usize)> = Vec::new();
         let mut before = (String::new(), String::new());
-        let mut bytes = 0;
         while let Some(batch) = batches.try_next().await? {
             for row in 0..batch.num_rows() {
                 let (metric, labels) =
@@ -176,9 +183,7 @@ impl Reader {
                         if metrics.last().is_none_or(|(name, _)| **name != *metric) {
                             metrics.push((metric.into(), entries.len()));
                         }
-                        let labels_read = rows::labels_of(metric, labels)?;
-                        bytes += size_of::<Entry>() + labels_read.as_bytes().len();
-                        entries.push(Entry { labels: labels_read, rows: number..number + 1 });
+                        entries.push(Entry { labels: rows::labels_of(metric, labels)?, rows: number..number + 1 });
                         before = (metric.to_owned(), labels.to_owned());
                     }
                 }
@@ -187,9 +192,25 @@ impl Reader {
         if heads.len() as u64 != file.rows {
             return Err(LakeError::Unexpected(format!("{} does not hold the rows that its table says", file.path)));
         }
-        bytes += heads.len() * size_of::<RowHead>();
-        head.share_labels(&mut entries);
+        let others = head.share_labels(&mut entries);
+        let own = self.share_labels(&mut entries, others);
+        let bytes = own + entries.len() * size_of::<Entry>() + heads.len() * size_of::<RowHead>();
         Ok(FileIndex { footer, entries, heads, metrics, bytes })
+    }
+
+    /// Gives some series the labels that they have in another file's index, since files of a time have the same series;
+    /// gives the bytes of labels that are in no other.
+    fn share_labels(&self, entries: &mut [Entry], mut places: Vec<usize>) -> usize {
+        let other = self.cache.lock().largest();
+        if let Some(other) = other.filter(|_| !places.is_empty()) {
+            let known: AHashSet<&Labels> = other.entries.iter().map(|entry| &entry.labels).collect();
+            places.retain(|place| {
+                let labels = &mut entries[*place].labels;
+                let found = known.get(labels).map(|known| *labels = (*known).clone());
+                found.is_none()
+            });
+        }
+        places.into_iter().map(|place| entries[place].labels.as_bytes().len()).sum()
     }
 
     /// The rows of some entries, ascending, whose heads are wanted: for each row the entry, the sequence and the content.

@@ -36,14 +36,18 @@ impl Head {
         (found, Arc::clone(&state.files))
     }
 
-    /// Gives series of a file the labels that they have in memory, so that these are there once.
-    pub(in crate::series) fn share_labels(&self, entries: &mut [Entry]) {
+    /// Gives series of a file the labels that they have in memory, so that these are there once; gives the places of the
+    /// others.
+    pub(in crate::series) fn share_labels(&self, entries: &mut [Entry]) -> Vec<usize> {
         let state = self.state.read();
-        for entry in entries {
-            if let Some(id) = state.index.id(&entry.labels) {
-                entry.labels = state.index.labels(id).clone();
+        let mut others = Vec::new();
+        for (place, entry) in entries.iter_mut().enumerate() {
+            match state.index.id(&entry.labels) {
+                Some(id) => entry.labels = state.index.labels(id).clone(),
+                None => others.push(place),
             }
         }
+        others
     }
 
     /// Labels of the series in memory that are meant and have samples in the range.

@@ -28,6 +28,10 @@ fn read_pair<'a>(message: &'a [u8], limits: &Limits, depth: usize) -> Result<Att
         match number {
             1 => attribute.key = Cow::Borrowed(raw.text().field("key")?),
             2 => merge_value(&mut attribute.value, raw, limits, depth).field("value")?,
+            // Only the profiling signal has the table that this is an index into.
+            3 => {
+                raw.int32().field("keyStrindex")?;
+            }
             _ => {}
         }
     }

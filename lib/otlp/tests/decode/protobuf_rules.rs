@@ -163,6 +163,13 @@ fn what_is_wrong_is_named() {
                 "{span}.name: must be a length-delimited value on the wire, got a varint: is this another message?"
             ),
         ),
+        (
+            field(9, &[&field(3, &[b"key"])]),
+            format!(
+                "{span}.attributes[0].keyStrindex: must be a varint on the wire, got a length-delimited value: is this \
+                 another message?"
+            ),
+        ),
         (vec![0x73], format!("{span}: field 14 is a group, which protobuf deprecated")),
         (vec![0x39, 1, 2], format!("{span}: field 7 is cut short: it needs 8 bytes, 2 are left")),
     ] {

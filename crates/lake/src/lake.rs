@@ -192,7 +192,7 @@ impl Lake {
     ///
     /// # Errors
     /// When samples could not be written or files not be linked; then there is no copy.
-    pub async fn snapshot_series(&self, with_memory: bool) -> Result<String, LakeError> {
+    pub(crate) async fn snapshot_series(&self, with_memory: bool) -> Result<String, LakeError> {
         let (name, inner) = (snapshot::name(), Arc::clone(&self.inner));
         let copied = name.clone();
         // In a task of its own: when nobody waits any more, the table must not be changed while its files are linked.

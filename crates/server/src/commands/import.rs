@@ -21,6 +21,7 @@ const SAMPLES: usize = 20_000;
 
 /// How long a server that has too much to do is waited for, request by request.
 const PATIENCE: Duration = Duration::from_secs(60);
+/// A server may say that it can be asked at once; it is still busy then.
 const SHORTEST_DELAY: Duration = Duration::from_millis(100);
 
 /// A line that is longer is no line of metrics.

@@ -64,18 +64,16 @@ pub(crate) fn parse(text: &str) -> Result<Node, SyntaxError> {
     if blank {
         return Ok(Node::new(Position { line: 1, column: 1 }, Value::Map(Vec::new())));
     }
-    let parsed = serde_saphyr::from_str::<Node>(text).map(|mut root| {
-        root.keep_written(text);
-        root
-    });
-    parsed.map_err(|error| {
+    let mut root = serde_saphyr::from_str::<Node>(text).map_err(|error| {
         let plain = error.without_snippet();
         let message = plain.to_string();
         SyntaxError {
             position: plain.location().filter(|location| location.line() > 0).map(Position::from),
             message: message.lines().next().unwrap_or_default().to_owned(),
         }
-    })
+    })?;
+    root.keep_written(text);
+    Ok(root)
 }
 
 impl Node {

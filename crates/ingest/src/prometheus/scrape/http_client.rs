@@ -17,10 +17,7 @@ use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
 use super::config::{read, resolve};
-use super::shown::{Shown, redacted};
-
-/// What stands for a secret where a configuration is shown, as in Prometheus.
-const SECRET: &str = "<secret>";
+use super::shown::{SECRET, Shown, redacted};
 
 /// What a request carries and how its connection is made.
 #[derive(Clone, Default, Deserialize)]

@@ -8,6 +8,9 @@ use crate::prometheus::discovery::DiscoveryConfig;
 use crate::prometheus::relabel::RelabelRule;
 use crate::prometheus::units::{format_duration, format_size};
 
+/// What stands for a secret where a configuration is shown, as in Prometheus.
+pub(super) const SECRET: &str = "<secret>";
+
 /// Keys in the order in which they are shown.
 #[derive(Default)]
 pub(super) struct Shown(Vec<(&'static str, Value)>);
@@ -130,7 +133,8 @@ fn rules(rules: &[RelabelRule]) -> Vec<Value> {
 
 /// A URL whose password is not told, as Go writes it.
 pub(super) fn redacted(url: &str) -> String {
-    let Ok(mut read) = url::Url::parse(url) else { return String::new() };
+    // What is no URL with a host may hold a password where none is looked for.
+    let Some(mut read) = url::Url::parse(url).ok().filter(url::Url::has_host) else { return SECRET.to_owned() };
     if read.password().is_none() {
         return url.to_owned();
     }
@@ -162,5 +166,6 @@ mod tests {
         assert_eq!(read["proxy_url"], "http://u:xxxxx@p:1");
         assert_eq!(read["http_sd_configs"][0]["basic_auth"]["password"], "<secret>");
         assert_eq!(read["http_sd_configs"][0]["url"], "http://u:xxxxx@h/x");
+        assert_eq!(["u:hidden@p:1", "p"].map(redacted), [SECRET; 2]);
     }
 }

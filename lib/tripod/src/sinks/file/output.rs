@@ -19,6 +19,8 @@ struct Open {
     identity: Option<Identity>,
     /// The period in which the file was begun.
     period: Option<u64>,
+    /// Its last line has no end.
+    torn: bool,
 }
 
 /// What tells one file from another: device and inode.
@@ -41,8 +43,8 @@ pub(super) struct FileOutput {
     settings: FileSettings,
     open: Option<Open>,
     housekeeping: Housekeeping,
-    /// The last write broke off within a line.
-    torn: bool,
+    /// A process that died, or a write that failed, may have left the file at the path with a line that has no end.
+    doubtful: bool,
     now: fn() -> SystemTime,
 }
 
@@ -52,9 +54,8 @@ impl FileOutput {
             return Err(io::Error::new(io::ErrorKind::InvalidInput, "the path of the log file names no file"));
         }
         let housekeeping = Housekeeping::new(settings.clone());
-        let mut output = Self { settings, open: None, housekeeping, torn: false, now: SystemTime::now };
+        let mut output = Self { settings, open: None, housekeeping, doubtful: true, now: SystemTime::now };
         output.open = Some(output.open_file()?);
-        output.torn = ends_within_line(&output.settings.path);
         output.housekeeping.start(output.seconds());
         Ok(output)
     }
@@ -80,7 +81,7 @@ impl FileOutput {
         self.settings.period.map(|period| seconds / period.seconds())
     }
 
-    fn open_file(&self) -> io::Result<Open> {
+    fn open_file(&mut self) -> io::Result<Open> {
         if let Some(folder) = self.settings.path.parent().filter(|folder| !folder.as_os_str().is_empty()) {
             fs::create_dir_all(folder)?;
         }
@@ -93,7 +94,11 @@ impl FileOutput {
             let time = metadata.created().or_else(|_| metadata.modified()).unwrap_or(UNIX_EPOCH);
             time.duration_since(UNIX_EPOCH).map_or(0, |time| time.as_secs())
         };
-        Ok(Open { identity: identity(&metadata), file, period: self.period_of(begun) })
+        let mut open = Open { identity: identity(&metadata), file, period: self.period_of(begun), torn: false };
+        if std::mem::take(&mut self.doubtful) {
+            open.torn = ends_within_line(&self.settings.path, &open);
+        }
+        Ok(open)
     }
 
     /// Writes as many of the lines as fit into the file; says how many bytes that were.
@@ -131,13 +136,11 @@ impl FileOutput {
             self.open = Some(self.open_file()?);
         }
         let Some(open) = &mut self.open else { return Ok(()) };
-        if self.torn {
+        if open.torn {
             open.file.write_all(b"\n")?;
-            self.torn = false;
+            open.torn = false;
         }
-        let written = open.file.write_all(part);
-        self.torn = written.is_err();
-        written
+        open.file.write_all(part)
     }
 
     /// The whole lines that fit; none when not even the first does.
@@ -169,6 +172,9 @@ impl FileOutput {
         if fs::rename(&self.settings.path, archive).is_err() {
             return false;
         }
+        // Closing is not enough: a process that is being started has the open file, and so the lock, a moment longer, and
+        // the old file could not be compressed.
+        let _ = open.file.unlock();
         self.open = None;
         self.housekeeping.start(self.seconds());
         true
@@ -184,6 +190,7 @@ impl Output for FileOutput {
                     // What was written of the batch counts as lost with the rest: nobody can tell how far it came.
                     // The next batch begins with a fresh look at the path.
                     self.open = None;
+                    self.doubtful = true;
                     return Err(error);
                 }
             }
@@ -196,8 +203,8 @@ impl Output for FileOutput {
     }
 }
 
-/// Whether the file's last line has no end, because a process or the machine died while it was written.
-fn ends_within_line(path: &Path) -> bool {
+/// Whether the open file's last line has no end, because a process or the machine died while it was written.
+fn ends_within_line(path: &Path, open: &Open) -> bool {
     let last_byte = || -> io::Result<u8> {
         let mut file = File::open(path)?;
         file.seek(io::SeekFrom::End(-1))?;
@@ -205,8 +212,13 @@ fn ends_within_line(path: &Path) -> bool {
         file.read_exact(&mut byte)?;
         Ok(byte[0])
     };
+    // A line that another process is writing just now has no end either, so nobody may write while this looks. Who
+    // holds the lock for too long is looked at nevertheless: an empty line is better than two lines in one.
+    patiently(|| open.file.try_lock());
     // An empty file has no last byte.
-    last_byte().is_ok_and(|byte| byte != b'\n')
+    let torn = is_current(path, open) && last_byte().is_ok_and(|byte| byte != b'\n');
+    let _ = open.file.unlock();
+    torn
 }
 
 fn first_line(lines: &[u8]) -> &[u8] {

@@ -1,6 +1,6 @@
 use std::collections::HashSet;
 use std::fs;
-use std::io::Read as _;
+use std::io::{Read as _, Write as _};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -120,6 +120,34 @@ fn a_line_that_broke_off_does_not_swallow_the_next() {
     let mut output = FileOutput::open(FileSettings::new(&path)).unwrap();
     output.write(b"whole\n").unwrap();
     assert_eq!(fs::read_to_string(&path).unwrap(), "broken\nwhole\n");
+}
+
+#[test]
+fn a_line_that_broke_off_adds_nothing_to_a_new_file() {
+    let (folder, path) = folder();
+    fs::write(&path, "broken").unwrap();
+    let mut output = FileOutput::open(FileSettings::new(&path).max_bytes(Some(8))).unwrap();
+    output.write(b"whole\n").unwrap();
+    let texts: Vec<String> = files(folder.path()).into_iter().map(|(_, text)| text).collect();
+    assert_eq!(texts, ["broken", "whole\n"]);
+}
+
+#[test]
+fn a_line_that_another_process_is_writing_is_not_a_broken_one() {
+    let (_folder, path) = folder();
+    let mut other = fs::OpenOptions::new().append(true).create(true).open(&path).unwrap();
+    other.lock_shared().unwrap();
+    other.write_all(b"fir").unwrap();
+    let writer = std::thread::spawn(move || {
+        // Long enough for the output below to look at the file; it passes too when that comes later.
+        std::thread::sleep(Duration::from_millis(50));
+        other.write_all(b"st\n").unwrap();
+        other.unlock().unwrap();
+    });
+    let mut output = FileOutput::open(FileSettings::new(&path)).unwrap();
+    output.write(b"second\n").unwrap();
+    writer.join().unwrap();
+    assert_eq!(fs::read_to_string(&path).unwrap(), "first\nsecond\n");
 }
 
 #[test]

@@ -117,8 +117,6 @@ impl Lake {
         let inner = Arc::clone(&self.inner);
         tasks.push(tokio::spawn(async move { inner.keep_flushing_series().await }));
         let inner = Arc::clone(&self.inner);
-        tasks.push(tokio::spawn(async move { inner.warm_up().await }));
-        let inner = Arc::clone(&self.inner);
         tasks.push(tokio::spawn(async move { inner.keep_looking().await }));
         // Merging is long and can wait; on a thread of its own it does not hold up requests.
         let inner = Arc::clone(&self.inner);
@@ -409,18 +407,6 @@ impl Inner {
             tokio::select! {
                 () = self.stop.cancelled() => return,
                 () = tokio::time::sleep(LOOK_TICK) => {}
-            }
-        }
-    }
-
-    async fn warm_up(&self) {
-        tokio::select! {
-            () = self.stop.cancelled() => {}
-            result = self.series.warm_up() => {
-                if let Err(error) = result {
-                    // A query of it will say so, too.
-                    tracing::warn!(table = "series", %error, "a file could not be read ahead");
-                }
             }
         }
     }

@@ -48,9 +48,6 @@ use writer::Written;
 /// So many files of a day are worth being merged.
 const MIN_MERGED_FILES: usize = 4;
 
-/// What is older than this before the newest samples is read when somebody asks for it, in milliseconds.
-const RECENT_MILLIS: i64 = 24 * 60 * 60 * 1000;
-
 /// The series of a lake.
 #[derive(Debug)]
 pub(crate) struct SeriesShard {
@@ -147,21 +144,6 @@ impl SeriesShard {
             settings: settings.clone(),
             meters: Meters::new(),
         })
-    }
-
-    /// Reads what the files of the last day hold, the newest first, so that the first query after a start finds it in memory.
-    pub(crate) async fn warm_up(&self) -> Result<(), LakeError> {
-        let mut files = self.current_files().to_vec();
-        files.sort_unstable_by_key(|file| std::cmp::Reverse(file.max_time));
-        let newest = files.first().map_or(0, |file| file.max_time);
-        for file in files.iter().filter(|file| file.max_time >= newest.saturating_sub(RECENT_MILLIS)) {
-            let read = self.reader.index(file, &self.head).await?;
-            // The next one is about as large.
-            if !self.reader.has_room(read.bytes) {
-                break;
-            }
-        }
-        Ok(())
     }
 
     /// Keeps a batch; see [`tripod_storage::series::SeriesStore::append_series`].
@@ -395,12 +377,8 @@ impl SeriesShard {
             if !query.range.overlaps(file.min_time, file.max_time) {
                 continue;
             }
-            let index = self.reader.index(file, &self.head).await?;
-            let meant: HashSet<SeriesKey> = index
-                .select_any(&query.matcher_sets, query.range)
-                .into_iter()
-                .map(|entry| SeriesKey::new(&index.entries[entry].labels))
-                .collect();
+            let selection = self.reader.select(file, &query.matcher_sets, query.range, &self.head).await?;
+            let meant: HashSet<SeriesKey> = selection.labels().map(SeriesKey::new).collect();
             if meant.is_empty() {
                 continue;
             }

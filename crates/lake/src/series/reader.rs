@@ -1,28 +1,28 @@
 //! Reading the table of series: which series a file has, and their chunks.
 //!
-//! What a file holds is read once and kept while there is room: its footer, its series and the heads of their rows. A
-//! query then reads the pages with its chunks and nothing else.
+//! What a file holds is read once and kept while there is room: its footer, and of the blocks of its rows that were asked
+//! for the series and the heads of their rows. A query then reads the pages with its chunks and nothing else.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::VecDeque;
 use std::ops::Range;
 use std::sync::Arc;
 
-use ahash::AHashSet;
 use arrow::array::RecordBatch;
 use bytes::Bytes;
 use futures::future::BoxFuture;
 use futures::{FutureExt, TryFutureExt, TryStreamExt};
 use object_store::{ObjectStore, ObjectStoreExt};
-use parking_lot::Mutex;
 use parquet::arrow::ProjectionMask;
 use parquet::arrow::arrow_reader::{ArrowReaderMetadata, ArrowReaderOptions, RowSelection};
 use parquet::arrow::async_reader::{AsyncFileReader, ParquetRecordBatchStream, ParquetRecordBatchStreamBuilder};
 use parquet::errors::{ParquetError, Result as ParquetResult};
 use parquet::file::metadata::{PageIndexPolicy, ParquetMetaData, ParquetMetaDataReader};
-use tokio::sync::OnceCell;
+use quick_cache::Weighter;
+use quick_cache::sync::Cache;
 use tripod_model::series::Labels;
+use tripod_storage::series::{LabelMatcher, MillisRange};
 
-use super::file_index::{Entry, FileIndex};
+use super::file_index::{Block, Entry, FileIndex};
 use super::head::Head;
 use super::rows::{self, Content, Row, RowHead, SeriesKey, place};
 use crate::LakeError;
@@ -33,6 +33,10 @@ const BATCH_ROWS: usize = 4096;
 
 /// Rows of each file that are in memory while files are merged.
 const MERGED_BATCH_ROWS: usize = 512;
+
+/// What a footer and a block take, about; the caches' tables begin with room for so many.
+const TYPICAL_FOOTER_BYTES: usize = 512 << 10;
+const TYPICAL_BLOCK_BYTES: usize = 128 << 10;
 
 /// A file in the table's object store.
 struct Input {
@@ -70,186 +74,227 @@ impl AsyncFileReader for Input {
 #[derive(Debug)]
 pub(super) struct Reader {
     objects: Arc<dyn ObjectStore>,
-    cache: Mutex<Cache>,
-    limit_bytes: usize,
+    files: Cache<String, Arc<FileIndex>, ByBytes>,
+    blocks: Cache<BlockKey, Arc<Block>, ByBytes>,
 }
 
-#[derive(Debug, Default)]
-struct Cache {
-    indexes: HashMap<String, Slot>,
-    bytes: usize,
-    clock: u64,
+/// A block by its file and its number there.
+type BlockKey = (Arc<str>, u32);
+
+/// What indexes count as in their caches.
+#[derive(Debug, Clone)]
+struct ByBytes;
+
+impl Weighter<String, Arc<FileIndex>> for ByBytes {
+    fn weight(&self, _: &String, index: &Arc<FileIndex>) -> u64 {
+        index.bytes as u64
+    }
 }
 
-/// The index of a file, or the place where those wait who want it while one of them reads it.
-#[derive(Debug, Default)]
-struct Slot {
-    index: Arc<OnceCell<Arc<FileIndex>>>,
-    /// What it adds to the cache's bytes; nothing yet while it is being read.
-    bytes: usize,
-    used: u64,
+impl Weighter<BlockKey, Arc<Block>> for ByBytes {
+    fn weight(&self, _: &BlockKey, block: &Arc<Block>) -> u64 {
+        block.bytes as u64
+    }
 }
 
-impl Cache {
-    fn slot(&mut self, path: &str) -> Arc<OnceCell<Arc<FileIndex>>> {
-        self.clock += 1;
-        let slot = match self.indexes.get_mut(path) {
-            Some(slot) => slot,
-            None => self.indexes.entry(path.to_owned()).or_default(),
-        };
-        slot.used = self.clock;
-        Arc::clone(&slot.index)
-    }
+/// Series of a file that are meant.
+#[derive(Debug)]
+pub(super) struct Selection {
+    index: Arc<FileIndex>,
+    /// Each with the number of its first row and the entries that are meant, ascending.
+    blocks: Vec<(usize, Arc<Block>, Vec<u32>)>,
+}
 
-    /// Counts an index that was read, and forgets those that were not used for longest while they are too many.
-    fn count(&mut self, path: &str, bytes: usize, limit_bytes: usize) {
-        let Some(slot) = self.indexes.get_mut(path).filter(|slot| slot.bytes == 0) else { return };
-        slot.bytes = bytes;
-        self.bytes += bytes;
-        while self.bytes > limit_bytes {
-            let others = self.indexes.iter().filter(|(each, slot)| slot.bytes > 0 && *each != path);
-            let oldest = others.min_by_key(|(_, slot)| slot.used).map(|(path, _)| path.clone());
-            let Some(oldest) = oldest else { break };
-            self.forget(&oldest);
-        }
-    }
-
-    /// The index with the most series.
-    fn largest(&self) -> Option<Arc<FileIndex>> {
-        let indexes = self.indexes.values().filter_map(|slot| slot.index.get());
-        indexes.max_by_key(|index| index.entries.len()).cloned()
-    }
-
-    fn forget(&mut self, path: &str) {
-        if let Some(gone) = self.indexes.remove(path) {
-            self.bytes -= gone.bytes;
-        }
+impl Selection {
+    /// The labels of the series in the file's order; one that goes on in another block is there again.
+    pub(super) fn labels(&self) -> impl Iterator<Item = &Labels> {
+        self.blocks
+            .iter()
+            .flat_map(|(_, block, entries)| entries.iter().map(|entry| &block.entries[*entry as usize].labels))
     }
 }
 
 impl Reader {
     pub(super) fn new(objects: Arc<dyn ObjectStore>, limit_bytes: usize) -> Self {
-        Self { objects, cache: Mutex::default(), limit_bytes }
+        // Footers say where a hundred pages are for each block.
+        let files = limit_bytes / 4;
+        Self {
+            objects,
+            files: Cache::with_weighter(files / TYPICAL_FOOTER_BYTES, files as u64, ByBytes),
+            blocks: Cache::with_weighter(limit_bytes / TYPICAL_BLOCK_BYTES, (limit_bytes - files) as u64, ByBytes),
+        }
     }
 
     fn open(&self, file: &DataFile) -> Input {
         Input { objects: Arc::clone(&self.objects), path: file.path.as_str().into(), bytes: file.bytes }
     }
 
-    /// What a file holds, read once however many ask at the same time; labels that are in memory are shared.
-    pub(super) async fn index(&self, file: &DataFile, head: &Head) -> Result<Arc<FileIndex>, LakeError> {
-        let slot = self.cache.lock().slot(&file.path);
-        if let Some(index) = slot.get() {
-            return Ok(Arc::clone(index));
-        }
-        let index = slot.get_or_try_init(|| async { self.load(file, head).await.map(Arc::new) }).await?;
-        self.cache.lock().count(&file.path, index.bytes, self.limit_bytes);
-        Ok(Arc::clone(index))
-    }
-
-    /// Whether another index of so many bytes can be kept without one that is there.
-    pub(super) fn has_room(&self, bytes: usize) -> bool {
-        self.cache.lock().bytes + bytes <= self.limit_bytes
+    /// The series of a file for which all matchers of any set hold and that have rows in the range; all that have rows
+    /// there when there is no set. Labels that are in memory are shared.
+    pub(super) async fn select(
+        &self,
+        file: &DataFile,
+        sets: &[Vec<LabelMatcher>],
+        range: MillisRange,
+        head: &Head,
+    ) -> Result<Selection, LakeError> {
+        let index = self.files.get_or_insert_async(&*file.path, self.load(file)).await?;
+        let numbers = index.blocks(sets);
+        let blocks = self.blocks(file, &index, &numbers, head).await?;
+        let of_block = |(number, block): (u32, Arc<Block>)| {
+            let entries = block.select(sets, range);
+            (!entries.is_empty()).then(|| (index.rows_of(number).start, block, entries))
+        };
+        let blocks = numbers.into_iter().zip(blocks).filter_map(of_block).collect();
+        Ok(Selection { index, blocks })
     }
 
     /// Forgets files that are not read any more.
     pub(super) fn forget(&self, files: &[Arc<DataFile>]) {
-        let mut cache = self.cache.lock();
-        files.iter().for_each(|file| cache.forget(&file.path));
+        let stays = |path: &str| !files.iter().any(|file| file.path == path);
+        self.files.retain(|path, _| stays(path));
+        self.blocks.retain(|(path, _), _| stays(path));
     }
 
-    async fn load(&self, file: &DataFile, head: &Head) -> Result<FileIndex, LakeError> {
-        let mut input = self.open(file);
+    async fn load(&self, file: &DataFile) -> Result<Arc<FileIndex>, LakeError> {
         let options = ArrowReaderOptions::new().with_page_index_policy(PageIndexPolicy::Optional);
-        let footer = ArrowReaderMetadata::load_async(&mut input, options).await?;
-        let mask = ProjectionMask::roots(footer.parquet_schema(), place::METRIC..=place::SEQUENCE);
-        let mut batches = ParquetRecordBatchStreamBuilder::new_with_metadata(input, footer.clone())
+        let footer = ArrowReaderMetadata::load_async(&mut self.open(file), options.clone()).await?;
+        let index = FileIndex::new(&file.path, &footer, options)?;
+        if index.rows() as u64 != file.rows {
+            return Err(LakeError::Unexpected(format!("{} does not hold the rows that its table says", file.path)));
+        }
+        Ok(Arc::new(index))
+    }
+
+    /// Blocks by their numbers, ascending, each read once however many ask at the same time.
+    async fn blocks(
+        &self,
+        file: &DataFile,
+        index: &FileIndex,
+        numbers: &[u32],
+        head: &Head,
+    ) -> Result<Vec<Arc<Block>>, LakeError> {
+        let known = |number: &u32| self.blocks.get(&(Arc::clone(&index.path), *number));
+        let mut blocks: Vec<Option<Arc<Block>>> = numbers.iter().map(known).collect();
+        if blocks.iter().any(Option::is_none) {
+            let _alone = index.reading.lock().await;
+            // Somebody else may have read them meanwhile.
+            let places = numbers.iter().zip(&mut blocks).filter(|(_, block)| block.is_none());
+            let mut missing = Vec::new();
+            for (number, block) in places {
+                *block = known(number);
+                if block.is_none() {
+                    missing.push((*number, block));
+                }
+            }
+            let read = self.read(file, index, missing.iter().map(|(number, _)| *number), head).await?;
+            for ((number, place), block) in missing.into_iter().zip(read) {
+                let block = Arc::new(block);
+                self.blocks.insert((Arc::clone(&index.path), number), Arc::clone(&block));
+                *place = Some(block);
+            }
+        }
+        Ok(blocks.into_iter().flatten().collect())
+    }
+
+    /// Reads what some blocks, ascending, are about.
+    async fn read(
+        &self,
+        file: &DataFile,
+        index: &FileIndex,
+        numbers: impl Iterator<Item = u32>,
+        head: &Head,
+    ) -> Result<Vec<Block>, LakeError> {
+        let extents: Vec<Range<usize>> = numbers.map(|number| index.rows_of(number)).collect();
+        if extents.is_empty() {
+            return Ok(Vec::new());
+        }
+        let mask = ProjectionMask::roots(index.footer.parquet_schema(), place::METRIC..=place::SEQUENCE);
+        let selection = RowSelection::from_consecutive_ranges(extents.iter().cloned(), index.rows());
+        let mut batches = ParquetRecordBatchStreamBuilder::new_with_metadata(self.open(file), index.footer.clone())
             .with_projection(mask)
+            .with_row_selection(selection)
             .with_batch_size(BATCH_ROWS)
             .build()?;
-        let mut entries: Vec<Entry> = Vec::new();
-        let mut heads = Vec::new();
-        let mut metrics: Vec<(Box<str>, usize)> = Vec::new();
+        let mut blocks = Vec::with_capacity(extents.len());
+        let mut lengths = extents.iter().map(Range::len);
+        let mut left = 0;
         let mut before = (String::new(), String::new());
         while let Some(batch) = batches.try_next().await? {
             for row in 0..batch.num_rows() {
+                while left == 0 {
+                    left = lengths.next().ok_or_else(|| other_rows(file))?;
+                    blocks.push(Block { heads: Vec::with_capacity(left), ..Block::default() });
+                }
+                left -= 1;
+                let Some(block) = blocks.last_mut() else { continue };
                 let (metric, labels) =
                     (rows::text(&batch, place::METRIC, row)?, rows::text(&batch, place::LABELS, row)?);
-                let number = heads.len();
-                heads.push(rows::head(&batch, row)?);
-                match entries.last_mut().filter(|_| before.0 == metric && before.1 == labels) {
+                let number = block.heads.len() as u32;
+                block.heads.push(rows::head(&batch, row)?);
+                match block.entries.last_mut().filter(|_| before.0 == metric && before.1 == labels) {
                     Some(entry) => entry.rows.end = number + 1,
                     None => {
-                        if metrics.last().is_none_or(|(name, _)| **name != *metric) {
-                            metrics.push((metric.into(), entries.len()));
-                        }
-                        entries.push(Entry { labels: rows::labels_of(metric, labels)?, rows: number..number + 1 });
+                        let labels_of_row = rows::labels_of(metric, labels)?;
+                        block.entries.push(Entry { labels: labels_of_row, rows: number..number + 1 });
                         before = (metric.to_owned(), labels.to_owned());
                     }
                 }
             }
         }
-        if heads.len() as u64 != file.rows {
-            return Err(LakeError::Unexpected(format!("{} does not hold the rows that its table says", file.path)));
+        if left > 0 || blocks.len() != extents.len() {
+            return Err(other_rows(file));
         }
-        let others = head.share_labels(&mut entries);
-        let own = self.share_labels(&mut entries, others);
-        let bytes = own + entries.len() * size_of::<Entry>() + heads.len() * size_of::<RowHead>();
-        Ok(FileIndex { footer, entries, heads, metrics, bytes })
+        for block in &mut blocks {
+            block.entries.shrink_to_fit();
+            let own = head.share_labels(&mut block.entries);
+            block.bytes = own + size_of_val(&*block.entries) + size_of_val(&*block.heads);
+        }
+        Ok(blocks)
     }
 
-    /// Gives some series the labels that they have in another file's index, since files of a time have the same series;
-    /// gives the bytes of labels that are in no other.
-    fn share_labels(&self, entries: &mut [Entry], mut places: Vec<usize>) -> usize {
-        let other = self.cache.lock().largest();
-        if let Some(other) = other.filter(|_| !places.is_empty()) {
-            let known: AHashSet<&Labels> = other.entries.iter().map(|entry| &entry.labels).collect();
-            places.retain(|place| {
-                let labels = &mut entries[*place].labels;
-                let found = known.get(labels).map(|known| *labels = (*known).clone());
-                found.is_none()
-            });
-        }
-        places.into_iter().map(|place| entries[place].labels.as_bytes().len()).sum()
-    }
-
-    /// The rows of some entries, ascending, whose heads are wanted: for each row the entry, the sequence and the content.
-    pub(super) async fn contents(
+    /// The rows of a selection whose heads are wanted: for each row the series, the sequence and the content.
+    pub(super) async fn contents<'s>(
         &self,
         file: &DataFile,
-        index: &FileIndex,
-        entries: &[usize],
+        selection: &'s Selection,
         is_wanted: impl Fn(&RowHead) -> bool,
-    ) -> Result<Vec<(usize, i64, Content)>, LakeError> {
-        let mut wanted: Vec<(usize, &RowHead)> = Vec::with_capacity(entries.len());
+    ) -> Result<Vec<(&'s Labels, i64, Content)>, LakeError> {
+        let mut wanted: Vec<(&Labels, &RowHead)> = Vec::new();
         let mut ranges: Vec<Range<usize>> = Vec::new();
-        for entry in entries {
-            for row in index.entries[*entry].rows.clone().filter(|row| is_wanted(&index.heads[*row])) {
-                wanted.push((*entry, &index.heads[row]));
-                match ranges.last_mut().filter(|range| range.end == row) {
-                    Some(range) => range.end = row + 1,
-                    None => ranges.push(row..row + 1),
+        for (first_row, block, entries) in &selection.blocks {
+            for entry in entries.iter().map(|entry| &block.entries[*entry as usize]) {
+                for (row, head) in (first_row + entry.rows.start as usize..).zip(block.heads_of(entry)) {
+                    if !is_wanted(head) {
+                        continue;
+                    }
+                    wanted.push((&entry.labels, head));
+                    match ranges.last_mut().filter(|range| range.end == row) {
+                        Some(range) => range.end = row + 1,
+                        None => ranges.push(row..row + 1),
+                    }
                 }
             }
         }
         if wanted.is_empty() {
             return Ok(Vec::new());
         }
+        let index = &selection.index;
         // The rest is in the index. Of each column that is read, its dictionary is unpacked and a decompressor is made.
         let mask = ProjectionMask::roots(index.footer.parquet_schema(), place::TIMESTAMPS..=place::VALUES);
-        let selection = RowSelection::from_consecutive_ranges(ranges.into_iter(), index.heads.len());
+        let rows = RowSelection::from_consecutive_ranges(ranges.into_iter(), index.rows());
         let batches = ParquetRecordBatchStreamBuilder::new_with_metadata(self.open(file), index.footer.clone())
             .with_projection(mask)
-            .with_row_selection(selection)
+            .with_row_selection(rows)
             .with_batch_size(BATCH_ROWS)
             .build()?;
         let batches: Vec<RecordBatch> = batches.try_collect().await?;
         if batches.iter().map(RecordBatch::num_rows).sum::<usize>() != wanted.len() {
-            return Err(LakeError::Unexpected(format!("{} gave other rows than were asked for", file.path)));
+            return Err(other_rows(file));
         }
         let places = batches.iter().flat_map(|batch| (0..batch.num_rows()).map(move |row| (batch, row)));
-        let content = |((entry, head), (batch, row)): ((usize, &RowHead), (&RecordBatch, usize))| {
-            Ok((entry, head.sequence, rows::content(head, batch, 0, row)?))
+        let content = |((labels, head), (batch, row)): ((&'s Labels, &RowHead), (&RecordBatch, usize))| {
+            Ok((labels, head.sequence, rows::content(head, batch, 0, row)?))
         };
         wanted.into_iter().zip(places).map(content).collect()
     }
@@ -260,6 +305,10 @@ impl Reader {
         let batches = batches.with_batch_size(MERGED_BATCH_ROWS).build()?;
         Ok(FileRows { file, batches, waiting: VecDeque::new(), read: 0 })
     }
+}
+
+fn other_rows(file: &DataFile) -> LakeError {
+    LakeError::Unexpected(format!("{} gave other rows than were asked for", file.path))
 }
 
 /// The rows of a file on their way.

@@ -154,9 +154,8 @@ impl SeriesShard {
     async fn labels(&self, query: LabelQuery) -> Result<Vec<Labels>, SelectError> {
         let (mut found, files) = self.head.labels(&query.matcher_sets, query.range);
         for file in self.overlapping(&files, query.range) {
-            let index = self.reader.index(&file, &self.head).await?;
-            let entries = index.select_any(&query.matcher_sets, query.range);
-            found.extend(entries.into_iter().map(|entry| index.entries[entry].labels.clone()));
+            let selection = self.reader.select(&file, &query.matcher_sets, query.range, &self.head).await?;
+            found.extend(selection.labels().cloned());
         }
         found.sort();
         found.dedup();
@@ -172,13 +171,12 @@ impl SeriesShard {
         let (in_memory, files) = self.head.exemplars(sets);
         let mut found: HashMap<Labels, Vec<SeriesExemplar>> = HashMap::new();
         for file in self.overlapping(&files, query.range) {
-            let index = self.reader.index(&file, &self.head).await?;
-            let entries = index.select_any(sets, query.range);
+            let selection = self.reader.select(&file, &query.matcher_sets, query.range, &self.head).await?;
             let is_wanted = |head: &RowHead| head.kind.is_none() && query.range.overlaps(head.first, head.last);
-            for (entry, _, content) in self.reader.contents(&file, &index, &entries, is_wanted).await? {
+            for (labels, _, content) in self.reader.contents(&file, &selection, is_wanted).await? {
                 if let Content::Exemplars { json, .. } = content {
                     let exemplars = decode_exemplars(&json)?;
-                    found.entry(index.entries[entry].labels.clone()).or_default().extend(exemplars);
+                    found.entry(labels.clone()).or_default().extend(exemplars);
                 }
             }
         }
@@ -211,18 +209,16 @@ async fn read_chunks(
     reader: &Reader,
     head: &Head,
     file: &DataFile,
-    matchers: &[LabelMatcher],
+    matchers: &Vec<LabelMatcher>,
     range: MillisRange,
 ) -> Result<ChunksBySeries, LakeError> {
-    let index = reader.index(file, head).await?;
-    let entries = index.select(matchers, range);
+    let selection = reader.select(file, std::slice::from_ref(matchers), range, head).await?;
     let is_wanted = |head: &RowHead| head.kind.is_some() && range.overlaps(head.first, head.last);
-    let mut found: ChunksBySeries = Vec::with_capacity(entries.len());
-    let mut before = None;
-    for (entry, sequence, content) in reader.contents(file, &index, &entries, is_wanted).await? {
+    let mut found: ChunksBySeries = Vec::new();
+    for (labels, sequence, content) in reader.contents(file, &selection, is_wanted).await? {
         let Content::Chunk(chunk) = content else { continue };
-        if before.replace(entry) != Some(entry) {
-            found.push((index.entries[entry].labels.clone(), Vec::new()));
+        if found.last().is_none_or(|(last, _)| last != labels) {
+            found.push((labels.clone(), Vec::new()));
         }
         if let Some((_, chunks)) = found.last_mut() {
             chunks.push((sequence, Chunk::Encoded(Arc::new(chunk))));

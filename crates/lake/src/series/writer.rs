@@ -6,7 +6,7 @@ use std::sync::Arc;
 use arrow::array::{ArrayRef, BinaryBuilder, Int64Builder, RecordBatch, StringBuilder};
 use bytes::Bytes;
 use parquet::arrow::ArrowWriter;
-use parquet::basic::{Compression, ZstdLevel};
+use parquet::basic::{Compression, Encoding, ZstdLevel};
 use parquet::file::properties::{EnabledStatistics, WriterProperties};
 use parquet::schema::types::ColumnPath;
 
@@ -109,6 +109,9 @@ fn properties() -> Result<WriterProperties, LakeError> {
         .set_data_page_row_count_limit(PAGE_ROWS)
         .set_statistics_enabled(EnabledStatistics::None)
         .set_column_dictionary_enabled(path(place::VALUES), false)
+        // Each text with what it does not share with the one before; a dictionary would be unpacked for every block.
+        .set_column_dictionary_enabled(path(place::LABELS), false)
+        .set_column_encoding(path(place::LABELS), Encoding::DELTA_BYTE_ARRAY)
         .set_column_dictionary_page_size_limit(path(place::TIMESTAMPS), TIMES_DICTIONARY_BYTES)
         // What is packed already; a decompressor would cost a query more than the bytes.
         .set_column_compression(path(place::TIMESTAMPS), Compression::UNCOMPRESSED)

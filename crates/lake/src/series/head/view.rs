@@ -36,18 +36,18 @@ impl Head {
         (found, Arc::clone(&state.files))
     }
 
-    /// Gives series of a file the labels that they have in memory, so that these are there once; gives the places of the
+    /// Gives series of a file the labels that they have in memory, so that these are there once; gives the bytes of the
     /// others.
-    pub(in crate::series) fn share_labels(&self, entries: &mut [Entry]) -> Vec<usize> {
+    pub(in crate::series) fn share_labels(&self, entries: &mut [Entry]) -> usize {
         let state = self.state.read();
-        let mut others = Vec::new();
-        for (place, entry) in entries.iter_mut().enumerate() {
+        let mut own = 0;
+        for entry in entries {
             match state.index.id(&entry.labels) {
                 Some(id) => entry.labels = state.index.labels(id).clone(),
-                None => others.push(place),
+                None => own += entry.labels.as_bytes().len(),
             }
         }
-        others
+        own
     }
 
     /// Labels of the series in memory that are meant and have samples in the range.

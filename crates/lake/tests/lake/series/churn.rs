@@ -7,6 +7,9 @@ use crate::{open_when_free, settings};
 
 const SERIES: u32 = 300;
 
+/// The generation after which the lake is killed.
+const RESTART: i64 = 7;
+
 fn generation(number: i64) -> SeriesBatch {
     let family = format!("family_{number:02}");
     let labels = |series: u32| Labels::from_pairs([("__name__", &*family), ("pod", &*format!("{number}-{series}"))]);
@@ -30,19 +33,27 @@ async fn generations_past_take_no_memory_and_are_found_in_files() {
     for number in 0..12 {
         let appended = lake.append_series(generation(number)).await.unwrap();
         assert_eq!((appended.floats, appended.exemplars, appended.refused), (SERIES as usize, 1, 0), "{number}");
-        assert_eq!(lake.status().series.active_series as u32, if number == 0 { SERIES } else { 2 * SERIES });
-        if number == 7 {
+        let active = lake.status().series.active_series as u32;
+        if number == RESTART + 1 {
+            assert!([SERIES, 2 * SERIES].contains(&active), "{active}");
+        } else {
+            assert_eq!(active, if number == 0 { SERIES } else { 2 * SERIES });
+        }
+        if number == RESTART {
             lake.abandon().await;
             drop(lake);
             lake = open_when_free(limited.clone()).await;
-            // None of them if the background flushed them, as it does when it finds a flush that has not ended.
             assert!(lake.status().series.active_series as u32 <= SERIES, "what is in the log alone");
         }
         lake.flush().await.unwrap();
         let status = lake.status().series;
-        assert_eq!((status.active_series as u32, status.table.hot_rows, status.table.hot_bytes), (SERIES, 0, 0));
+        let active = status.active_series as u32;
+        assert_eq!((status.table.hot_rows, status.table.hot_bytes), (0, 0));
+        // None of them if the background flushed them after the restart, as it does when it finds a flush that has not
+        // ended: then nothing came since.
+        assert!(active == SERIES || number == RESTART && active == 0, "{number}: {active}");
         assert_eq!(lake.metadata(None).await.unwrap().len() as i64, number + 1, "few families stay described");
-        assert_eq!(lake.statistics(10).await.unwrap().label_pairs, u64::from(SERIES) + 1);
+        assert_eq!(lake.statistics(10).await.unwrap().label_pairs, if active == 0 { 0 } else { u64::from(SERIES) + 1 });
     }
     assert_eq!(lake.series(LabelQuery::ALL).await.unwrap().len() as u32, 12 * SERIES);
     let exemplars = lake.exemplars(LabelQuery { range: MillisRange::ALL, ..LabelQuery::ALL }).await.unwrap();

@@ -1,5 +1,6 @@
 //! The seam's tests of series on the lake, in each state that samples can be in.
 
+mod blocks;
 mod churn;
 mod damage;
 mod deletion;

@@ -36,7 +36,7 @@ const MERGED_BATCH_ROWS: usize = 512;
 
 /// What a footer and a block take, about; the caches' tables begin with room for so many.
 const TYPICAL_FOOTER_BYTES: usize = 512 << 10;
-const TYPICAL_BLOCK_BYTES: usize = 128 << 10;
+const TYPICAL_BLOCK_BYTES: usize = 16 << 10;
 
 /// A file in the table's object store.
 struct Input {
@@ -116,7 +116,7 @@ impl Selection {
 
 impl Reader {
     pub(super) fn new(objects: Arc<dyn ObjectStore>, limit_bytes: usize) -> Self {
-        // Footers say where a hundred pages are for each block.
+        // Footers say where twenty pages are for each block.
         let files = limit_bytes / 4;
         Self {
             objects,

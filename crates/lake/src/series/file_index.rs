@@ -3,7 +3,6 @@
 //! A file has hundreds of metrics and a question one or two. Its rows are sorted by metric, so that the least and the
 //! greatest name of each block, from the statistics of the file's pages, say which blocks a question needs to read.
 
-use std::collections::BTreeSet;
 use std::ops::Range;
 use std::sync::Arc;
 
@@ -38,8 +37,8 @@ impl Extent {
             Wanted::Named(names) => {
                 names.iter().map(|name| name.as_bytes()).any(|name| **least <= *name && *name <= **greatest)
             }
-            Wanted::Matching(matcher) => {
-                let prefix = matcher.prefix().as_bytes();
+            Wanted::Prefixed(prefix) => {
+                let prefix = prefix.as_bytes();
                 (**least <= *prefix || least.starts_with(prefix)) && *prefix <= **greatest
             }
         }
@@ -50,7 +49,7 @@ impl Extent {
 enum Wanted<'a> {
     All,
     Named(Vec<&'a str>),
-    Matching(&'a LabelMatcher),
+    Prefixed(&'a str),
 }
 
 impl<'a> Wanted<'a> {
@@ -63,7 +62,7 @@ impl<'a> Wanted<'a> {
         });
         match of_name.map(|matcher| (matcher, matcher.literals())) {
             Some((_, Some(names))) => Self::Named(names),
-            Some((matcher, None)) => Self::Matching(matcher),
+            Some((matcher, None)) => Self::Prefixed(matcher.prefix()),
             None => Self::All,
         }
     }
@@ -176,33 +175,11 @@ impl Block {
     /// The entries for which all matchers of any set hold and that have rows in the range, ascending; all that have rows
     /// there when there is no set.
     pub(super) fn select(&self, sets: &[Vec<LabelMatcher>], range: MillisRange) -> Vec<u32> {
-        if sets.is_empty() {
-            return (0..self.entries.len() as u32).filter(|entry| self.is_within(*entry, range)).collect();
-        }
-        let mut found = BTreeSet::new();
-        for set in sets {
-            let matches = |entry: &u32| {
-                let labels = &self.entries[*entry as usize].labels;
-                set.iter().all(|matcher| matcher.matches_labels(labels)) && self.is_within(*entry, range)
-            };
-            let mut take = |places: Range<usize>| {
-                found.extend((places.start as u32..places.end as u32).filter(matches));
-            };
-            match Wanted::by(set) {
-                Wanted::Named(names) => names.into_iter().for_each(|name| take(self.metric(name))),
-                Wanted::Matching(_) | Wanted::All => take(0..self.entries.len()),
-            }
-        }
-        found.into_iter().collect()
-    }
-
-    fn metric(&self, name: &str) -> Range<usize> {
-        let name_of = |entry: &Entry| entry.labels.metric_name().unwrap_or_default().cmp(name);
-        let first = self.entries.partition_point(|entry| name_of(entry).is_lt());
-        first..first + self.entries[first..].partition_point(|entry| name_of(entry).is_le())
-    }
-
-    fn is_within(&self, entry: u32, range: MillisRange) -> bool {
-        self.heads_of(&self.entries[entry as usize]).iter().any(|head| range.overlaps(head.first, head.last))
+        let is_meant = |entry: &Entry| {
+            let holds = |set: &Vec<LabelMatcher>| set.iter().all(|matcher| matcher.matches_labels(&entry.labels));
+            (sets.is_empty() || sets.iter().any(holds))
+                && self.heads_of(entry).iter().any(|head| range.overlaps(head.first, head.last))
+        };
+        (0..).zip(&self.entries).filter(|(_, entry)| is_meant(entry)).map(|(place, _)| place).collect()
     }
 }

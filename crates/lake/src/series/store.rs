@@ -132,10 +132,10 @@ impl SeriesShard {
         matchers: Vec<LabelMatcher>,
         range: MillisRange,
     ) -> Result<Vec<ChunksBySeries>, LakeError> {
-        let matchers = Arc::new(matchers);
+        let sets = Arc::new([matchers]);
         let read = |file: Arc<DataFile>| {
-            let (reader, head, matchers) = (Arc::clone(&self.reader), Arc::clone(&self.head), Arc::clone(&matchers));
-            async move { read_chunks(&reader, &head, &file, &matchers, range).await }
+            let (reader, head, sets) = (Arc::clone(&self.reader), Arc::clone(&self.head), Arc::clone(&sets));
+            async move { read_chunks(&reader, &head, &file, &*sets, range).await }
         };
         let files = self.overlapping(files, range);
         if let [file] = &files[..] {
@@ -209,10 +209,10 @@ async fn read_chunks(
     reader: &Reader,
     head: &Head,
     file: &DataFile,
-    matchers: &Vec<LabelMatcher>,
+    sets: &[Vec<LabelMatcher>],
     range: MillisRange,
 ) -> Result<ChunksBySeries, LakeError> {
-    let selection = reader.select(file, std::slice::from_ref(matchers), range, head).await?;
+    let selection = reader.select(file, sets, range, head).await?;
     let is_wanted = |head: &RowHead| head.kind.is_some() && range.overlaps(head.first, head.last);
     let mut found: ChunksBySeries = Vec::new();
     for (labels, sequence, content) in reader.contents(file, &selection, is_wanted).await? {
